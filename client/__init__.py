@@ -1,0 +1,1 @@
+"""A hospital's side: its data, its policy, its training, what may leave it."""

@@ -1,0 +1,98 @@
+"""What surrounds every handler: parse, policy, audit, compute, egress, audit, reply.
+
+Nothing is done that cannot be audited first: a site whose audit log fails answers with a bare
+error. Every other failure becomes a :class:`Refusal` whose text holds no data.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from flwr.app import Context, Error, Message, RecordDict
+
+from client import egress, policy
+from client.site import Site, open_site
+from common import records
+from common.audit.event import Event, Head, Kind
+from common.exceptions import AuditError, ConfigurationError, FedwardError, ProtocolError
+from common.messages import Header, Payload, Refusal
+from common.plan import Plan, from_json
+
+log = logging.getLogger("fedward.client")
+
+R = TypeVar("R", bound=Payload)
+Handler = Callable[[Site, Plan, R], Payload]
+AUDIT_FAILED = 1001
+"""Flower error code of a site that cannot write its audit log."""
+
+
+def answer(message: Message, context: Context, expected: type[R], handler: Handler[R]) -> Message:
+    """Answer one message.
+
+    Parameters
+    ----------
+    message, context
+        Flower's; the node configuration names the site's settings file, the run configuration
+        holds the plan.
+    expected : type
+        The request this handler takes.
+    handler : callable
+        Site, plan and request in, reply out; may raise any FedwardError.
+    """
+    try:
+        site = open_site(_settings_file(context))
+        with site.lock:
+            return Message(_reply(site, message.content, context, expected, handler), reply_to=message)
+    except (AuditError, ConfigurationError) as error:
+        log.error("%s", error)
+        return Message(Error(AUDIT_FAILED, error.code), reply_to=message)
+
+
+def _reply(site: Site, content: RecordDict, context: Context, expected: type[R], handler: Handler[R]) -> RecordDict:
+    run = str(context.run_config.get("run", ""))
+    try:
+        plan = from_json(str(context.run_config.get("plan", "")))
+        header, request = records.decode(content, expected)
+        if header.run != run or header.sender != "coordinator":
+            raise ProtocolError("the request belongs to another run or sender")
+        received = {"run": run, "kind": request.kind, "digest": records.content_digest(content)}
+        head = Head(header.head_sequence, header.head_hash)
+        site.witness(header.sender, head, Event(Kind.MESSAGE_RECEIVED, received))
+        site.receive_plan(run, plan)
+        policy.permit_task(site.settings.policy, plan)
+        reply = _pack(site, run, handler(site, plan, request))
+        egress.inspect(reply, request, plan, site.settings.policy, site.features(plan))
+    except AuditError:
+        raise
+    except FedwardError as error:
+        log.warning("%s: %s", site.name, error)
+        reply = _refuse(site, run, error.code, error.public)
+    except Exception as error:  # whatever it is, its text may hold data and must not cross
+        log.error("%s: %s at %s", site.name, type(error).__name__, traceback.extract_tb(error.__traceback__)[-1])
+        reply = _refuse(site, run, "InternalError", "an unexpected error; the site's own log says where")
+    kind = str(reply["body"]["kind"])
+    details = {"run": run, "kind": kind, "digest": records.content_digest(reply), "bytes": records.size(reply)}
+    head = site.audit.append(Event(Kind.MESSAGE_SENT, details))
+    return reply
+
+
+def _pack(site: Site, run: str, body: Payload) -> RecordDict:
+    head = site.audit.head()
+    header = Header(run=run, sender=site.name, head_sequence=head.sequence, head_hash=head.hash)
+    return records.encode(header, body)
+
+
+def _refuse(site: Site, run: str, code: str, reason: str) -> RecordDict:
+    site.audit.append(Event(Kind.REFUSAL, {"run": run, "code": code, "reason": reason}))
+    return _pack(site, run, Refusal(code=code, reason=reason[:1000]))
+
+
+def _settings_file(context: Context) -> Path:
+    file = context.node_config.get("site")
+    if not isinstance(file, str):
+        raise ConfigurationError("the node configuration names no site file: start with 'fedward-client start'")
+    return Path(file)

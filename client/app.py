@@ -1,0 +1,46 @@
+"""The Flower ClientApp: each handler parses, calls, replies; no arithmetic here."""
+
+from __future__ import annotations
+
+from flwr.app import Context, Message
+from flwr.clientapp import ClientApp
+
+from client.answering import answer
+from client.handlers import admission as admitting
+from client.handlers import boost as boosting
+from client.handlers import statistics as counting
+from common.messages import AdmissionRequest, BoostRequest, EvaluateRequest, LocalRequest, StatisticsRequest
+
+app = ClientApp()
+
+
+@app.query("admission")
+def admission(message: Message, context: Context) -> Message:
+    """Who are you, and what does your data look like?"""
+    return answer(message, context, AdmissionRequest, admitting.admit)
+
+
+@app.query("statistics")
+def statistics(message: Message, context: Context) -> Message:
+    """How many stays and positives?"""
+    return answer(message, context, StatisticsRequest, counting.count)
+
+
+@app.train("boost")
+def boost(message: Message, context: Context) -> Message:
+    """Grow trees on the global model."""
+    return answer(message, context, BoostRequest, boosting.grow_global)
+
+
+@app.train("local")
+def local(message: Message, context: Context) -> Message:
+    """Train alone."""
+    return answer(message, context, LocalRequest, boosting.grow_alone)
+
+
+@app.evaluate()
+def evaluate(message: Message, context: Context) -> Message:
+    """Score held-out patients."""
+    from client.handlers.evaluate import score
+
+    return answer(message, context, EvaluateRequest, score)

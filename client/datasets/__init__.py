@@ -1,0 +1,1 @@
+"""Data sources: one file a source, its name is the file's name."""

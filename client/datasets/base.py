@@ -1,0 +1,157 @@
+"""What a data source yields, and how one is found by its name."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.exceptions import ConfigurationError, DataError
+from common.serialization import digest_json
+from common.tasks.base import Task
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """One row a stay.
+
+    Attributes
+    ----------
+    patients : ndarray of str, shape (n,)
+        Person identifiers; they never leave the site.
+    features : ndarray of float32, shape (n, f)
+        NaN is missing; never infinite.
+    labels : ndarray of int8, shape (n,)
+        0 or 1.
+    feature_names : tuple of str
+        The f names, unique.
+    units : tuple of str
+        The f units, "" for dimensionless.
+    references : mapping of str to ndarray of float64, shape (n,)
+        Published scores shipped with the data: probability of label 1, NaN is none.
+    excluded : mapping of str to int
+        Inclusion rule to the stays it lost, in the order the rules were applied.
+    digest : str
+        SHA-256 over the content of the input files.
+
+    Raises
+    ------
+    DataError
+        When the parts do not fit together. Arrays are copied and made read-only.
+    """
+
+    patients: NDArray[np.str_]
+    features: NDArray[np.float32]
+    labels: NDArray[np.int8]
+    feature_names: tuple[str, ...]
+    units: tuple[str, ...]
+    references: Mapping[str, NDArray[np.float64]]
+    excluded: Mapping[str, int]
+    digest: str
+
+    def __post_init__(self) -> None:
+        """Freeze the arrays and check that they fit together."""
+        _set(self, "patients", _frozen(self.patients, np.str_))
+        _set(self, "features", _frozen(self.features, np.float32))
+        _set(self, "labels", _frozen(self.labels, np.int8))
+        references = {name: _frozen(score, np.float64) for name, score in self.references.items()}
+        _set(self, "references", MappingProxyType(references))
+        _set(self, "excluded", MappingProxyType(dict(self.excluded)))
+        n, f = len(self.patients), len(self.feature_names)
+        _require(self.features.shape == (n, f), "features are not one row a stay and one column a name")
+        _require(self.labels.shape == (n,), "labels are not one a stay")
+        _require(bool(np.isin(self.labels, (0, 1)).all()), "labels are not 0 or 1")
+        _require(not bool(np.isinf(self.features).any()), "features are infinite")
+        _require(len(set(self.feature_names)) == f == len(self.units), "feature names or units do not fit")
+        _require(all(score.shape == (n,) for score in references.values()), "references are not one a stay")
+
+    def select(self, rows: NDArray[Any]) -> Cohort:
+        """Return the stays at some rows (integers or a mask); `excluded` and `digest` stay those of the whole."""
+        return Cohort(
+            patients=self.patients[rows],
+            features=self.features[rows],
+            labels=self.labels[rows],
+            feature_names=self.feature_names,
+            units=self.units,
+            references={name: score[rows] for name, score in self.references.items()},
+            excluded=self.excluded,
+            digest=self.digest,
+        )
+
+    @property
+    def schema_digest(self) -> str:
+        """SHA-256 of names and units in order: equal at two sites when their columns mean the same."""
+        return digest_json([list(self.feature_names), list(self.units)])
+
+
+@dataclass(frozen=True)
+class Select:
+    """Which rows of a folder belong to a site.
+
+    Attributes
+    ----------
+    by : {"all", "region", "hospital"}
+    values : tuple of str
+        The regions or hospital numbers; none for "all".
+    """
+
+    by: str
+    values: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what no source could answer."""
+        if self.by not in ("all", "region", "hospital"):
+            raise ConfigurationError(f"rows are selected by all, region or hospital, not by '{self.by}'")
+        if (self.by == "all") == bool(self.values):
+            raise ConfigurationError("a selection by region or hospital names at least one; by all it names none")
+
+
+class Dataset(Protocol):
+    """What every module in this package offers."""
+
+    def load(self, folder: Path, task: Task, select: Select) -> Cohort:
+        """Read one site's cohort."""
+
+    def sites(self, folder: Path, by: str) -> dict[str, Select]:
+        """Tell how a folder divides into sites, by "region" or "hospital"."""
+
+
+def names() -> tuple[str, ...]:
+    """List the data sources that ship with the project, sorted."""
+    modules = pkgutil.iter_modules([str(Path(__file__).parent)])
+    return tuple(sorted(m.name for m in modules if not m.ispkg and m.name != "base"))
+
+
+def find(name: str) -> Dataset:
+    """Return the data source of that name.
+
+    Raises
+    ------
+    ConfigurationError
+        When no file of that name defines one; names the known ones.
+    """
+    if name not in names():
+        raise ConfigurationError(f"unknown dataset '{name}'; known: {', '.join(names())}")
+    return cast(Dataset, importlib.import_module(f"client.datasets.{name}"))
+
+
+def _set(cohort: Cohort, field: str, value: object) -> None:
+    object.__setattr__(cohort, field, value)
+
+
+def _frozen(values: NDArray[Any], dtype: type) -> NDArray[Any]:
+    array: NDArray[Any] = np.array(values, dtype=dtype)
+    array.setflags(write=False)
+    return array
+
+
+def _require(holds: bool, problem: str) -> None:
+    if not holds:
+        raise DataError(problem, file="cohort")

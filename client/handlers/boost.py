@@ -1,0 +1,68 @@
+"""Grow new trees on the global model."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from client.handlers.models import receive
+from client.site import Site
+from common import metrics, seeding
+from common.boosting.model import Model, ModelHeader
+from common.exceptions import ModelError
+from common.messages import Behind, BoostReply, BoostRequest, LocalReply, LocalRequest
+from common.plan import Plan
+
+
+def grow_global(site: Site, plan: Plan, request: BoostRequest) -> BoostReply | Behind:
+    """Bring the site's copy of the model up to date, then grow trees on top of it."""
+    from client.training.boosting import grow
+    from common.boosting.scoring import probability
+
+    header = ModelHeader(request.base_score, site.cohort(plan).feature_names)
+    models = receive(site, plan, header, request, keep=True)
+    if isinstance(models, Behind):
+        return models
+    if len(models) != 1:
+        raise ModelError("a boosting request speaks of one model")
+    fold = site.fold(plan, request.seed, request.fold)
+    training, held_out = site.margins(plan, request.seed, request.fold, models[0])
+    trees = grow(
+        fold.features,
+        fold.labels,
+        training,
+        plan.trees,
+        wanted=request.trees_wanted,
+        learning_rate=request.learning_rate,
+        seed=seeding.seed(request.seed, site.name, request.fold, request.stage, request.round),
+    )
+    real = slice(0, fold.original)
+    return BoostReply(
+        trees=list(trees),
+        training_loss=_loss(fold.labels[real], probability(training[real])),
+        held_out_loss=_loss(fold.held_out.labels, probability(held_out)),
+    )
+
+
+def grow_alone(site: Site, plan: Plan, request: LocalRequest) -> LocalReply:
+    """Train the site's own model, the same trees from the same base score."""
+    from client.training.boosting import grow
+
+    header = ModelHeader(request.base_score, site.cohort(plan).feature_names)
+    fold = site.fold(plan, request.seed, request.fold)
+    margins, _ = site.margins(plan, request.seed, request.fold, Model(header))
+    trees = grow(
+        fold.features,
+        fold.labels,
+        margins,
+        plan.trees,
+        wanted=request.trees_wanted,
+        learning_rate=plan.trees.learning_rate,
+        seed=seeding.seed(request.seed, site.name, request.fold, "local"),
+    )
+    return LocalReply(trees=list(trees))
+
+
+def _loss(labels: NDArray[np.int8], probabilities: NDArray[np.float64]) -> float:
+    """Log loss in nats, rounded: enough for a curve."""
+    return round(metrics.log_loss(labels, probabilities), 6)

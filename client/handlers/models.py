@@ -1,0 +1,44 @@
+"""Models received: checked tree by tree, rebuilt from what the site holds, kept."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from client.site import Site
+from common.boosting.model import Model, ModelHeader
+from common.boosting.transfer import Lacking, unpack
+from common.boosting.validation import TreeLimits, validate_tree
+from common.messages import LARGEST_LEAF, MAXIMUM_TREE_BYTES, Behind, ModelUpdates
+from common.plan import Plan
+
+
+def receive(
+    site: Site, plan: Plan, header: ModelHeader, updates: ModelUpdates, *, keep: bool
+) -> tuple[Model, ...] | Behind:
+    """Return the models a request speaks of, or say which ones the site lacks the start of.
+
+    Parameters
+    ----------
+    keep : bool
+        Whether to store them for the rounds to come.
+
+    Raises
+    ------
+    ModelError
+        A tree is malformed, or the trees do not give the model's digest.
+    """
+    for tree in updates.trees:
+        _check(tree, len(header.feature_names), plan.trees.max_depth)
+    models = unpack(updates, header, lambda digest: site.models.get(digest, header))
+    if isinstance(models, Lacking):
+        return Behind(lacking=list(models.digests))
+    if keep:
+        for model, origin in zip(models, updates.origins, strict=True):
+            site.models.put(model, begins_with=origin)
+    return models
+
+
+@lru_cache(maxsize=200_000)
+def _check(tree: bytes, features: int, depth: int) -> None:
+    """Check a tree once a process: in a simulation every site receives the same ones."""
+    validate_tree(tree, features=features, limits=TreeLimits(depth, LARGEST_LEAF, MAXIMUM_TREE_BYTES))

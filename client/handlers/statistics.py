@@ -1,0 +1,27 @@
+"""Counts of the whole cohort, under the site's small-cell rule."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from client.site import Site
+from common.disclosure import class_counts, suppress
+from common.messages import StatisticsReply, StatisticsRequest
+from common.plan import Plan
+
+
+def count(site: Site, plan: Plan, request: StatisticsRequest) -> StatisticsReply:  # noqa: ARG001
+    """Count stays, positives and patients; small cells are withheld, directly and by subtraction."""
+    cohort = site.cohort(plan)
+    minimum = site.settings.policy.minimum_cell
+    counts = class_counts(cohort.labels, minimum)
+    excluded = [suppress(stays, minimum) for stays in cohort.excluded.values()]
+    patients = suppress(len(np.unique(cohort.patients)), minimum)
+    return StatisticsReply(
+        minimum_cell=minimum,
+        patients=patients,
+        stays=counts.total,
+        positives=counts.positives,
+        rules=list(cohort.excluded),
+        excluded=[-1 if stays is None else stays for stays in excluded],
+    )

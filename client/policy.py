@@ -1,0 +1,38 @@
+"""What a site allows: rules over names and numbers, no input or output.
+
+1. The task of the plan is one the site offers ("tasks" empty: every task it has data for).
+2. The plan the message belongs to is the plan the site received.
+3. The cohort has at least ``minimum_cohort`` patients.
+4. An evaluation shares at most what the site shares.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from client.settings import Policy
+from common.exceptions import PolicyRefusal
+from common.plan import Plan
+
+
+def permit_task(policy: Policy, plan: Plan) -> None:
+    """Rule 1 (PolicyRefusal)."""
+    if policy.tasks and plan.task not in policy.tasks:
+        raise PolicyRefusal(f"this site does not take part in task {plan.task}")
+
+
+def permit_plan(plan: Plan, digest: str) -> None:
+    """Rule 2 (PolicyRefusal)."""
+    if plan.digest != digest:
+        raise PolicyRefusal("the coordinator follows another plan than the one this site received")
+
+
+def permit_cohort(policy: Policy, patients: int) -> None:
+    """Rule 3 (PolicyRefusal); the text does not tell how many patients there are."""
+    if patients < policy.minimum_cohort:
+        raise PolicyRefusal(f"the cohort has fewer than {policy.minimum_cohort} patients, this site's minimum")
+
+
+def shared(policy: Policy, asked: Literal["summary", "curves"]) -> Literal["summary", "curves"]:
+    """Rule 4: the lesser of what is asked and what is allowed."""
+    return "curves" if asked == policy.share == "curves" else "summary"

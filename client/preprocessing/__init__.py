@@ -1,0 +1,1 @@
+"""From a cohort to what a model is trained and judged on."""

@@ -1,0 +1,85 @@
+"""A site's own settings, ``site.toml``: its name, its data, what its policy allows.
+
+The hospital writes this file; no plan and no message changes it.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from common.exceptions import ConfigurationError
+from common.serialization import canonical
+
+
+class Part(BaseModel):
+    """Frozen, strict: an unknown key or a wrong type is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class DataSettings(Part):
+    """Where the data lies and which of its rows are this site's.
+
+    ``by`` is "all", "region" or "hospital"; ``values`` names the regions or hospital numbers.
+    """
+
+    source: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+    folder: str
+    by: Literal["all", "region", "hospital"] = "all"
+    values: tuple[str, ...] = ()
+
+
+class Policy(Part):
+    """What this site allows, whatever a plan says.
+
+    ``minimum_cohort`` is the fewest patients it trains or evaluates on; ``minimum_cell`` the
+    smallest count it tells; ``share`` the most an evaluation may carry: "summary" figures, or
+    "curves", counts of patients per score bin.
+    """
+
+    tasks: tuple[str, ...] = ()
+    minimum_cohort: Annotated[int, Field(ge=1)] = 20
+    minimum_cell: Annotated[int, Field(ge=3)] = 11
+    share: Literal["summary", "curves"] = "summary"
+
+
+class CoordinatorSettings(Part):
+    """How to reach the coordinator; needed to start a client, not to simulate one."""
+
+    address: str
+    certificate: str
+    key: str
+
+
+class SiteSettings(Part):
+    """Everything in ``site.toml``; paths in it are relative to the file's folder."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$")]
+    state: str = "state"
+    data: DataSettings
+    policy: Policy = Policy()
+    coordinator: CoordinatorSettings | None = None
+
+
+def read(file: Path) -> SiteSettings:
+    """Read a site's settings.
+
+    Raises
+    ------
+    ConfigurationError
+        Naming the file and the key.
+    """
+    try:
+        text = canonical(tomllib.loads(file.read_text(encoding="utf-8")))
+        return SiteSettings.model_validate_json(text)
+    except OSError as error:
+        raise ConfigurationError(f"{file}: cannot be read: {error.strerror}") from error
+    except ValidationError as error:
+        problems = "; ".join(f"key '{'.'.join(map(str, p['loc']))}': {p['msg']}" for p in error.errors())
+        raise ConfigurationError(f"{file}: {problems}") from error
+    except (ValueError, TypeError) as error:
+        raise ConfigurationError(f"{file}: not a settings file: {error}") from error

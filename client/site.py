@@ -1,0 +1,164 @@
+"""The composition root of a site: settings in, data, models, audit log out."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from client import policy
+from client.datasets import base as datasets
+from client.datasets.base import Cohort, Select
+from client.settings import SiteSettings, read
+from client.training.folds import Fold, divide
+from client.training.store import ModelStore
+from common.audit.event import Event, Head, Kind
+from common.audit.log import AuditLog
+from common.boosting.model import Model
+from common.plan import Plan
+from common.serialization import write_atomic
+from common.tasks import base as tasks
+
+PACKAGES = ("fedward", "flwr", "numpy", "xgboost-cpu", "xgboost")
+
+
+class Site:
+    """One site in one process.
+
+    In a deployment a process answers one message; in a simulation it answers all of them, and what
+    is kept here (cohort, folds, margins) spares reading the data again.
+
+    Parameters
+    ----------
+    file : Path
+        The site's settings.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self.settings: SiteSettings = read(file)
+        self._home = file.parent
+        self.state = self._home / self.settings.state
+        self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.audit = AuditLog(self.state / "audit.sqlite", self.settings.name)
+        self.models = ModelStore(self.state / "models")
+        self.lock = threading.RLock()
+        self._cohorts: dict[str, Cohort] = {}
+        self._folds: dict[tuple[str, int, int], Fold] = {}
+        self._margins: dict[tuple[str, int, int, str], tuple[Model, NDArray[np.float32]]] = {}
+
+    @property
+    def name(self) -> str:
+        """The site's name."""
+        return self.settings.name
+
+    def receive_plan(self, run: str, plan: Plan) -> None:
+        """Keep a run's plan when it is seen for the first time; audited before it is there."""
+        folder = self.state / "runs" / run
+        if not (folder / "plan.json").exists():
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.audit.append(Event(Kind.PLAN_RECEIVED, {"run": run, "plan": plan.digest, "task": plan.task}))
+            write_atomic(folder / "plan.json", plan.to_json().encode())
+
+    def cohort(self, plan: Plan) -> Cohort:
+        """Open the data for a plan's task; every opening is audited, with digest and counts.
+
+        Raises
+        ------
+        DataError
+            The data is missing or wrong.
+        PolicyRefusal
+            There are fewer patients than the site's minimum.
+        """
+        if plan.task not in self._cohorts:
+            data = self.settings.data
+            source = datasets.find(data.source)
+            task, select = tasks.find(plan.task), Select(data.by, data.values)
+            self._cohorts[plan.task] = source.load(self._home / data.folder, task, select)
+        cohort = self._cohorts[plan.task]
+        patients = len(np.unique(cohort.patients))
+        opened: Mapping[str, str | int] = {"digest": cohort.digest, "patients": patients, "stays": len(cohort.labels)}
+        self.audit.append(Event(Kind.DATA_OPENED, {"task": plan.task, **opened}))
+        policy.permit_cohort(self.settings.policy, patients)
+        return cohort
+
+    def features(self, plan: Plan) -> int:
+        """Columns of the cohort opened for a plan, 0 when none was opened."""
+        cohort = self._cohorts.get(plan.task)
+        return len(cohort.feature_names) if cohort else 0
+
+    def fold(self, plan: Plan, seed: int, fold: int) -> Fold:
+        """Return the cohort divided for one repetition, with resampling; see :func:`divide`."""
+        key = (plan.digest, seed, fold)
+        if key not in self._folds:
+            divided = divide(self.cohort(plan), plan, self.name, seed, fold)
+            if divided.note:
+                self.audit.append(Event(Kind.DECISION, {"decision": f"resampling: {divided.note}"}))
+            self._folds = {key: divided}
+            self._margins = {}
+        return self._folds[key]
+
+    def margins(self, plan: Plan, seed: int, fold: int, model: Model) -> tuple[NDArray[np.float32], ...]:
+        """Log odds the model gives the fold's training rows and its held-out rows; float32 each.
+
+        Continues from the last model asked for when that is an ancestor; the result is the same to
+        the bit either way.
+        """
+        from common.boosting.scoring import score
+
+        rows = self.fold(plan, seed, fold)
+        found = []
+        for side, features in (("train", rows.features), ("held out", rows.held_out.features)):
+            key = (plan.digest, seed, fold, side)
+            known, start = self._margins.get(key, (None, None))
+            new = model.since(known.digest) if known else None
+            if new is None:
+                new, start = model.segments, None
+            margins = start if start is not None and not new else score(new, model.header, features, start)
+            self._margins[key] = (model, margins)
+            found.append(margins)
+        return tuple(found)
+
+    def witness(self, party: str, head: Head, *events: Event) -> None:
+        """Keep the head another party sent along, with the events that go with it."""
+        self.audit.append(*events, witnesses={party: head})
+
+    def close(self) -> None:
+        """Let go of the audit log's file."""
+        self.audit.close()
+
+
+_open: dict[Path, tuple[int, Site]] = {}
+_open_lock = threading.Lock()
+
+
+def open_site(file: Path) -> Site:
+    """Return the site of a settings file; the same object until the file changes."""
+    changed = file.stat().st_mtime_ns if file.exists() else 0
+    with _open_lock:
+        known = _open.get(file)
+        if known is None or known[0] != changed:
+            _open[file] = (changed, Site(file))
+        return _open[file][1]
+
+
+def close_sites() -> None:
+    """Forget every open site of this process."""
+    with _open_lock:
+        for _, site in _open.values():
+            site.close()
+        _open.clear()
+
+
+def software() -> list[str]:
+    """Versions a site reports, as "package==version"."""
+    found = []
+    for package in PACKAGES:
+        try:
+            found.append(f"{package}=={version(package)}")
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,1 @@
+"""What a site computes on its own patients."""

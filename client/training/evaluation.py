@@ -1,0 +1,103 @@
+"""What models are worth on a site's held-out patients, and how much of that may be told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from client.datasets.base import Cohort
+from client.preprocessing import splits
+from common import metrics, score_histogram, seeding
+from common.boosting.model import Model
+from common.disclosure import class_counts
+from common.messages import MEAN_OF_LOCAL, SCORE_BINS, EvaluateReply
+from common.plan import Plan
+
+METRICS = ("auroc", "auprc", "brier", "ece")
+DIGITS = 6
+
+Probabilities = Mapping[str, NDArray[np.float64]]
+
+
+def held_out_probabilities(
+    cohort: Cohort, plan: Plan, seed: int, folds: Sequence[int], models: Mapping[str, Sequence[Model]]
+) -> tuple[NDArray[np.bool_], Probabilities]:
+    """Predict every held-out stay with the model that has not seen its patient.
+
+    Parameters
+    ----------
+    cohort, plan, seed
+    folds : sequence of int
+        Held-out folds.
+    models : mapping of name to one model a fold
+
+    Returns
+    -------
+    held_out : (n,) bool
+        Stays of patients in any of the folds.
+    probabilities : mapping of name to (held_out.sum(),) float64
+        In the cohort's order; with "mean of local" when there are local models, and the scores
+        shipped with the data, NaN where a stay has none.
+    """
+    from common.boosting.scoring import probability, score
+
+    fold_of = splits.fold_of(cohort.patients, seed=seed, folds=plan.split.folds)
+    held_out = np.isin(fold_of, folds)
+    found: dict[str, NDArray[np.float64]] = {}
+    for name, of_folds in models.items():
+        values = np.full(len(fold_of), np.nan)
+        for fold, model in zip(folds, of_folds, strict=True):
+            rows = fold_of == fold
+            if rows.any():
+                values[rows] = probability(score(model.segments, model.header, cohort.features[rows]))
+        found[name] = values[held_out]
+    local = [values for name, values in found.items() if name.startswith("local/")]
+    if local:
+        found[MEAN_OF_LOCAL] = np.mean(local, axis=0)
+    return held_out, found
+
+
+def evaluate(
+    held_out: NDArray[np.bool_],
+    cohort: Cohort,
+    probabilities: Probabilities,
+    *,
+    site: str,
+    seed: int,
+    bootstraps: int,
+    minimum_cell: int,
+    share: Literal["summary", "curves"],
+) -> EvaluateReply:
+    """Figures with patient-bootstrap intervals, and counts per score bin where shared.
+
+    Nothing is told when a class among the held-out stays, or among the others, is a small cell: its
+    count could be worked out.
+    """
+    rows = cohort.select(held_out)
+    tellable = all(
+        class_counts(labels, minimum_cell).positives is not None for labels in (rows.labels, cohort.labels[~held_out])
+    )
+    references = {name: score for name, score in rows.references.items() if _both_classes(rows.labels, score)}
+    candidates = {**probabilities, **references}
+    figures: dict[str, list[float]] = {metric: [] for metric in METRICS}
+    counts: dict[str, list[int]] = {"negatives": [], "positives": []}
+    if tellable and _both_classes(rows.labels, rows.labels.astype(np.float64)):
+        for scores in candidates.values():
+            known = ~np.isnan(scores)
+            labels, values, patients = rows.labels[known], scores[known], rows.patients[known]
+            rng = seeding.generator(seed, site, "bootstrap")
+            for metric, interval in metrics.bootstrap_intervals(labels, values, patients, rng, bootstraps).items():
+                figures[metric] += [round(v, DIGITS) for v in (interval.value, interval.low, interval.high)]
+            if share == "curves":
+                histogram = score_histogram.score_bins(labels, values, SCORE_BINS)
+                counts["negatives"] += histogram.negatives.tolist()
+                counts["positives"] += histogram.positives.tolist()
+    return EvaluateReply(candidates=list(candidates), references=list(references), **figures, **counts)
+
+
+def _both_classes(labels: NDArray[np.int8], scores: NDArray[np.float64]) -> bool:
+    known = labels[~np.isnan(scores)]
+    return bool(known.any() and not known.all())

@@ -1,0 +1,70 @@
+"""Global models a site has received, kept by digest so that only new trees travel.
+
+A file a segment, named by the digest of the model that ends with it. Content is checked against
+its name on reading: a torn or changed file counts as absent and is sent again.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from common.boosting.model import Model, ModelHeader, Segment
+from common.exceptions import ModelError
+from common.serialization import canonical, parse
+
+
+class ModelStore:
+    """Segments on disk and models in memory.
+
+    Parameters
+    ----------
+    folder : Path
+        Created when missing.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._models: dict[str, Model] = {}
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def get(self, digest: str, header: ModelHeader) -> Model | None:
+        """Return the model of that digest, None unless it is held whole."""
+        if digest not in self._models:
+            model = self._read(digest, header)
+            if model is None:
+                return None
+            self._models[digest] = model
+        return self._models[digest]
+
+    def put(self, model: Model, *, begins_with: str) -> None:
+        """Keep a model; only segments after the held digest ``begins_with`` are written.
+
+        The model that it continues is dropped from memory, its segments stay on disk.
+        """
+        for segment in model.since(begins_with) or ():
+            content = {"parent": segment.parent, "trees": [tree.decode() for tree in segment.trees]}
+            temporary = self._folder / f".{segment.digest}"
+            temporary.write_bytes(canonical(content))
+            temporary.replace(self._folder / f"{segment.digest}.json")
+        if begins_with != model.digest:
+            self._models.pop(begins_with, None)
+        self._models[model.digest] = model
+
+    def _read(self, digest: str, header: ModelHeader) -> Model | None:
+        segments: list[Segment] = []
+        wanted = digest
+        while wanted != header.digest:
+            segment = self._segment(wanted)
+            if segment is None:
+                return None
+            segments.append(segment)
+            wanted = segment.parent
+        return Model(header, tuple(reversed(segments)))
+
+    def _segment(self, digest: str) -> Segment | None:
+        try:
+            content = parse((self._folder / f"{digest}.json").read_bytes())
+            segment = Segment(content["parent"], tuple(tree.encode() for tree in content["trees"]))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, ModelError):
+            return None
+        return segment if segment.digest == digest else None

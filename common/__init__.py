@@ -1,0 +1,1 @@
+"""What sites, coordinator and simulator share; imports no sibling package."""

@@ -1,0 +1,20 @@
+"""Which Flower message type carries which request; both apps read this one table."""
+
+from __future__ import annotations
+
+from common.messages import (
+    AdmissionRequest,
+    BoostRequest,
+    EvaluateRequest,
+    LocalRequest,
+    Payload,
+    StatisticsRequest,
+)
+
+ACTION_OF: dict[type[Payload], str] = {
+    AdmissionRequest: "query.admission",
+    StatisticsRequest: "query.statistics",
+    BoostRequest: "train.boost",
+    LocalRequest: "train.local",
+    EvaluateRequest: "evaluate",
+}

@@ -1,0 +1,1 @@
+"""The tamper-evident audit log; standard library and ``cryptography`` only, so that auditors can run it alone."""

@@ -1,0 +1,191 @@
+"""What coordinator and sites say to each other: one frozen type a request, one a reply.
+
+The declared fields, types, lengths and bounds are the allow-list: a site's egress guard
+lets nothing else out, and the coordinator reads nothing else in. None means withheld.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+MAXIMUM_TREES = 200_000
+MAXIMUM_TREE_BYTES = 1_000_000
+LARGEST_LEAF = 100.0
+"""Log odds; a sound leaf is at most the learning rate over the smallest probability."""
+SCORE_BINS = 128
+MEAN_OF_LOCAL = "mean of local"
+
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Text = Annotated[str, StringConstraints(max_length=400)]
+SiteName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+Count = Annotated[int, Field(ge=0, le=10**12)]
+Loss = Annotated[float, Field(ge=0, le=1000)]
+Probability = Annotated[float, Field(gt=0, lt=1)]
+Figure = Annotated[float, Field(ge=0, le=1)]
+Tree = Annotated[bytes, Field(max_length=MAXIMUM_TREE_BYTES)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+
+
+class Payload(BaseModel):
+    """Frozen and strict; flat, because Flower's records are."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    kind: ClassVar[str]
+
+
+class Header(Payload):
+    """Travels with every message: who speaks, in which run, and the head of their audit log."""
+
+    kind: ClassVar[str] = "header"
+    protocol: Literal[1] = 1
+    run: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,79}$")]
+    sender: SiteName
+    head_sequence: Count
+    head_hash: Digest
+
+
+class Refusal(Payload):
+    """Instead of any reply: the site will not or cannot; the text names no data."""
+
+    kind: ClassVar[str] = "refusal"
+    code: Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{1,40}$")]
+    reason: Annotated[str, StringConstraints(max_length=1000)]
+
+
+class AdmissionRequest(Payload):
+    """May this run count on you? Carries the digest of the plan the coordinator follows."""
+
+    kind: ClassVar[str] = "admission"
+    plan_digest: Digest
+
+
+class AdmissionReply(Payload):
+    """The site's name and what its data looks like, never how much of it there is."""
+
+    kind: ClassVar[str] = "admission-reply"
+    site: SiteName
+    schema_digest: Digest
+    feature_names: Annotated[list[Text], Field(max_length=100_000)]
+    versions: Annotated[list[Text], Field(max_length=20)]
+
+
+class StatisticsRequest(Payload):
+    """Counts of the whole cohort, under the site's small-cell rule."""
+
+    kind: ClassVar[str] = "statistics"
+
+
+class StatisticsReply(Payload):
+    """Counts, None where withheld; ``rules`` and ``excluded`` are parallel, -1 = withheld."""
+
+    kind: ClassVar[str] = "statistics-reply"
+    minimum_cell: Count
+    patients: Count | None = None
+    stays: Count | None = None
+    positives: Count | None = None
+    rules: Annotated[list[Text], Field(max_length=100)]
+    excluded: Annotated[list[Annotated[int, Field(ge=-1, le=10**12)]], Field(max_length=100)]
+
+
+class ModelUpdates(Payload):
+    """Models by digest, with the trees the receiver lacks: new trees only.
+
+    Model i has digest ``targets[i]`` and grows from ``origins[i]`` (a digest the receiver holds
+    or the header's) by ``segments[i]`` segments; ``sizes`` lists trees per segment over all
+    models, ``trees`` the trees in that order.
+    """
+
+    kind: ClassVar[str] = "updates"
+    base_score: Probability
+    targets: Annotated[list[Digest], Field(max_length=100_000)]
+    origins: Annotated[list[Digest], Field(max_length=100_000)]
+    segments: Annotated[list[Count], Field(max_length=100_000)]
+    sizes: Annotated[list[Count], Field(max_length=MAXIMUM_TREES)]
+    trees: Annotated[list[Tree], Field(max_length=MAXIMUM_TREES)]
+
+
+class Behind(Payload):
+    """Instead of a reply: the site lacks the trees before these models; send them whole."""
+
+    kind: ClassVar[str] = "behind"
+    lacking: Annotated[list[Digest], Field(min_length=1, max_length=100_000)]
+
+
+class BoostRequest(ModelUpdates):
+    """Grow ``trees_wanted`` trees on top of the one model given."""
+
+    kind: ClassVar[str] = "boost"
+    seed: Seed
+    fold: Count
+    round: Count
+    stage: Text
+    learning_rate: Annotated[float, Field(gt=0, le=1)]
+    trees_wanted: Annotated[int, Field(ge=1, le=1000)]
+
+
+class BoostReply(Payload):
+    """New trees, and the mean log loss (nats) of the model as it was received."""
+
+    kind: ClassVar[str] = "boost-reply"
+    trees: Annotated[list[Tree], Field(max_length=1000)]
+    training_loss: Loss
+    held_out_loss: Loss
+
+
+class LocalRequest(Payload):
+    """Train alone from the agreed base score."""
+
+    kind: ClassVar[str] = "local"
+    seed: Seed
+    fold: Count
+    base_score: Probability
+    trees_wanted: Annotated[int, Field(ge=1, le=10_000)]
+
+
+class LocalReply(Payload):
+    """All trees of the site's own model."""
+
+    kind: ClassVar[str] = "local-reply"
+    trees: Annotated[list[Tree], Field(max_length=10_000)]
+
+
+class EvaluateRequest(ModelUpdates):
+    """Score held-out patients.
+
+    ``candidates`` names what to score; the models come candidate by candidate, one a held-out
+    fold of ``folds``. Candidates named "local/..." are also averaged into "mean of local".
+    """
+
+    kind: ClassVar[str] = "evaluate"
+    seed: Seed
+    folds: Annotated[list[Count], Field(min_length=1, max_length=20)]
+    candidates: Annotated[list[Text], Field(max_length=10_000)]
+
+
+class EvaluateReply(Payload):
+    """Figures per candidate, empty lists where the small-cell rule withholds them.
+
+    Parallel to ``candidates``: for each metric value, low and high of the 95 % interval; then
+    counts of patients per score bin, (candidates x bins) flat, empty if not shared.
+    """
+
+    kind: ClassVar[str] = "evaluate-reply"
+    candidates: Annotated[list[Text], Field(max_length=10_000)]
+    references: Annotated[list[Text], Field(max_length=100)]
+    auroc: Annotated[list[Figure], Field(max_length=30_000)]
+    auprc: Annotated[list[Figure], Field(max_length=30_000)]
+    brier: Annotated[list[Figure], Field(max_length=30_000)]
+    ece: Annotated[list[Figure], Field(max_length=30_000)]
+    negatives: Annotated[list[Count], Field(max_length=10_000_000)]
+    positives: Annotated[list[Count], Field(max_length=10_000_000)]
+
+
+REPLY_TO: dict[type[Payload], type[Payload]] = {
+    AdmissionRequest: AdmissionReply,
+    StatisticsRequest: StatisticsReply,
+    BoostRequest: BoostReply,
+    LocalRequest: LocalReply,
+    EvaluateRequest: EvaluateReply,
+}

@@ -1,0 +1,1 @@
+"""Prediction tasks: one file a task, its name is the file's name."""

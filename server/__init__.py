@@ -1,0 +1,1 @@
+"""The coordinator's side: stages, checkpoints, provisioning, reports."""

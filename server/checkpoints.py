@@ -1,0 +1,118 @@
+"""Every finished exchange of a run, kept so that a killed run goes on where it stopped.
+
+A run is a deterministic function of its plan and of the sites' replies. So resuming is
+running again, with the exchanges that had finished recalled instead of repeated: no tree is lost
+or doubled. One SQLite transaction an exchange, WAL with ``synchronous=FULL``.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from common.exceptions import CheckpointError
+from common.serialization import canonical
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class Checkpoint:
+    """Facts of one run by key; a fact is written once and never changed.
+
+    Parameters
+    ----------
+    folder : Path
+        The run's folder. Only one process at a time may hold it.
+    plan_digest : str
+        A run is resumed with the plan it began with, or not at all.
+
+    Raises
+    ------
+    CheckpointError
+        The run is in use, belongs to another plan, or its file cannot be read or written.
+    """
+
+    def __init__(self, folder: Path, plan_digest: str) -> None:
+        self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._connection = self._open(folder / "checkpoint.sqlite")
+        except BlockingIOError as error:
+            os.close(self._lock)
+            raise CheckpointError(f"run {folder.name} is in use by another process") from error
+        except BaseException:
+            os.close(self._lock)
+            raise
+        begun = self._recall("plan")
+        if begun is None:
+            self._keep("plan", plan_digest.encode())
+        elif begun.decode() != plan_digest:
+            self.close()
+            raise CheckpointError(f"run {folder.name} began with another plan; start a new run for this one")
+        self.resumed = begun is not None
+
+    def recall(self, key: str, model: type[M]) -> M | None:
+        """Return the fact of that key, or None when it has not happened yet.
+
+        Raises
+        ------
+        CheckpointError
+            The stored fact is not of that type.
+        """
+        stored = self._recall(key)
+        try:
+            return None if stored is None else model.model_validate_json(stored)
+        except ValidationError as error:
+            raise CheckpointError(f"checkpoint entry '{key}' is damaged or of another version") from error
+
+    def keep(self, key: str, fact: BaseModel) -> None:
+        """Store a fact durably.
+
+        Raises
+        ------
+        CheckpointError
+            It is there already, or cannot be written.
+        """
+        self._keep(key, canonical(fact.model_dump(mode="json")))
+
+    def close(self) -> None:
+        """Give the run free."""
+        self._connection.close()
+        os.close(self._lock)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _open(self, path: Path) -> sqlite3.Connection:
+        try:
+            connection = sqlite3.connect(path, isolation_level=None)
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, fact BLOB NOT NULL)")
+        except sqlite3.Error as error:
+            raise CheckpointError(f"{path}: cannot be used as a checkpoint: {error}") from error
+        return connection
+
+    def _recall(self, key: str) -> bytes | None:
+        try:
+            row = self._connection.execute("SELECT fact FROM facts WHERE key = ?", (key,)).fetchone()
+        except sqlite3.Error as error:
+            raise CheckpointError(f"checkpoint entry '{key}' cannot be read: {error}") from error
+        return None if row is None else bytes(row[0])
+
+    def _keep(self, key: str, fact: bytes) -> None:
+        try:
+            self._connection.execute("INSERT INTO facts VALUES (?, ?)", (key, fact))
+        except sqlite3.Error as error:
+            raise CheckpointError(f"checkpoint entry '{key}' cannot be written: {error}") from error

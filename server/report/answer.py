@@ -1,0 +1,156 @@
+"""The answer in words, computed from the figures and no kinder than they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from server.report.summary import OVERALL, Line, better, of_kind, overlap
+from server.results import Interval
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a reader in a hurry takes away: a headline and the sentences behind it."""
+
+    headline: str
+    sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Sites where federated and own local model are both known, and how they compare."""
+
+    sites: tuple[str, ...]
+    helped: tuple[str, ...]
+    clearly: tuple[str, ...]
+    mean_gain: float
+
+
+def point(value: float) -> str:
+    """Three decimals, the precision of every figure on the page."""
+    return f"{value:.3f}"
+
+
+def span(figure: Interval) -> str:
+    """Ends of an interval: ``0.790–0.830``."""
+    return f"{point(figure.low)}–{point(figure.high)}"
+
+
+def leading(all_lines: Sequence[Line]) -> Line | None:
+    """The federated model with the highest overall AUROC; the first one when none is known."""
+    federated = of_kind(all_lines, "federated")
+    known = [line for line in federated if line.at(OVERALL)]
+    return max(known, key=lambda line: _auroc(line), default=next(iter(federated), None))
+
+
+def tally(federated: Line, own: Line, sites: Sequence[str]) -> Tally | None:
+    """Count the sites where training together beat training alone; None without a common figure."""
+    pairs = {site: (federated.at(site), own.at(site)) for site in sites}
+    known = {site: (one, other) for site, (one, other) in pairs.items() if one and other}
+    if not known:
+        return None
+    helped = [site for site, (one, other) in known.items() if better(one, other)]
+    clearly = [site for site in helped if not overlap(*known[site])]
+    gain = sum(one.value - other.value for one, other in known.values()) / len(known)
+    return Tally(tuple(known), tuple(helped), tuple(clearly), gain)
+
+
+def answer(all_lines: Sequence[Line], sites: Sequence[str], synthetic: bool) -> Answer:
+    """Say whether federation helped, against training alone and against averaging the local models."""
+    best, own = leading(all_lines), next(iter(of_kind(all_lines, "local")), None)
+    count = tally(best, own, sites) if best and own else None
+    averaging = _averaging(best, next(iter(of_kind(all_lines, "ensemble")), None))
+    sentences = [
+        *_overall(all_lines),
+        *(_per_site(best, own, count) if best and own and count else ()),
+        *averaging,
+        *_not_counted(best, own, sites, count),
+        *(["The patients are synthetic: the figures say nothing about real ones."] if synthetic else ()),
+    ]
+    return Answer(_headline(count, bool(averaging)), tuple(sentences))
+
+
+def _headline(count: Tally | None, averaging_does_better: bool) -> str:
+    if count is None:
+        return "Without a local baseline to compare with, this run cannot say whether federation helped."
+    helped, sites = len(count.helped), len(count.sites)
+    if not helped:
+        text = f"Federation did not help at {_of_all(sites, 'any of the')}"
+        return text + (", and averaging the local models does better." if averaging_does_better else ".")
+    where = _of_all(sites, "all") if helped == sites else f"{'only ' if 2 * helped < sites else ''}{helped} of {sites} sites"
+    return f"Federation helped at {where}" + (
+        ", yet simply averaging the local models does better." if averaging_does_better else "."
+    )
+
+
+def _of_all(sites: int, words: str) -> str:
+    return f"{words} {sites} sites" if sites > 1 else "the one site it can be judged at"
+
+
+def _overall(all_lines: Sequence[Line]) -> list[str]:
+    phrases = {"ensemble": "the mean of the local models", "pooled": "pooling all rows in one place"}
+    parts = [
+        (phrases.get(line.kind, line.label[0].lower() + line.label[1:]), line.at(OVERALL))
+        for line in all_lines
+        if line.kind in ("federated", *phrases)
+    ]
+    known = [f"{name} reaches AUROC {point(figure.value)} ({span(figure)})" for name, figure in parts if figure]
+    shortened = [known[0], *(text.replace(" reaches AUROC", "") for text in known[1:])] if known else []
+    references = [(line.label, line.at(OVERALL)) for line in of_kind(all_lines, "reference")]
+    return [
+        f"Over all held-out patients, {'; '.join(shortened)}." if known else "The overall figures are withheld.",
+        *(f"The published score {name} reaches {point(f.value)} ({span(f)}) on the patients that have it." for name, f in references if f),
+    ]
+
+
+def _per_site(best: Line, own: Line, count: Tally) -> list[str]:
+    local, together = _spread(own, count.sites), _spread(best, count.sites)
+    which = best.label[0].lower() + best.label[1:]
+    text = f"On its own patients, a site's own model reaches {local}, {which} {together}"
+    if not count.helped:
+        return [f"{text}: training together is better nowhere."]
+    clear = len(count.clearly)
+    certainty = (
+        "the two intervals overlap at each of them"
+        if not clear
+        else f"at {clear} of them the two intervals do not overlap"
+    )
+    if len(count.helped) == 1:
+        certainty = f"the two intervals {'do not ' if clear else ''}overlap there"
+    return [f"{text}: training together is better at {len(count.helped)} of {len(count.sites)}; {certainty}."]
+
+
+def _spread(line: Line, sites: Sequence[str]) -> str:
+    values = [figure.value for figure in map(line.at, sites) if figure]
+    low, high = point(min(values)), point(max(values))
+    return low if low == high else f"{low}–{high}"
+
+
+def _averaging(best: Line | None, ensemble: Line | None) -> list[str]:
+    """Nothing, or the sentence nobody who federates likes to read."""
+    federated = best.at(OVERALL) if best else None
+    averaged = ensemble.at(OVERALL) if ensemble else None
+    if not federated or not averaged or not better(averaged, federated):
+        return []
+    doubt = " The intervals overlap, so the order of the two is uncertain." if overlap(averaged, federated) else ""
+    return [
+        "Averaging the predictions of the local models, which takes no training together, does better than every "
+        f"federated model here: {point(averaged.value)} against {point(federated.value)}.{doubt}"
+    ]
+
+
+def _not_counted(best: Line | None, own: Line | None, sites: Sequence[str], count: Tally | None) -> list[str]:
+    if count is None or not best or not own:
+        return []
+    absent = [site for site in sites if site not in count.sites]
+    if not absent:
+        return []
+    names = ", ".join(absent) if len(absent) <= 5 else f"{len(absent)} sites"
+    return [f"Not counted, because figures are withheld or missing: {names}."]
+
+
+def _auroc(line: Line) -> float:
+    figure = line.at(OVERALL)
+    assert figure
+    return figure.value

@@ -1,0 +1,188 @@
+"""Tables as rows of cells: what is known, what is withheld, what was never measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from common.tasks.base import Task
+from server.report.answer import point, span
+from server.report.summary import HIGHER_IS_BETTER, OVERALL, Line
+from server.results import Results, StageHistory
+
+WITHHELD, ABSENT = "withheld", "–"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell's text, a smaller note under it, and how it looks."""
+
+    text: str
+    note: str = ""
+    look: str = ""
+    shade: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row's heading and cells."""
+
+    heading: str
+    cells: tuple[Cell, ...]
+
+
+def figures(lines: Sequence[Line], sites: Sequence[str], metric: str) -> list[Row]:
+    """One metric: a row a site, the overall row first, a column a candidate; the best of a row stands out.
+
+    References are left out of the comparison: they cover only the patients that have them.
+    """
+    rows = []
+    for site in (OVERALL, *sites):
+        ranked = [figure.value for line in lines if line.kind != "reference" and (figure := line.at(site, metric))]
+        best = (max if metric in HIGHER_IS_BETTER else min)(ranked, default=None)
+        cells = tuple(_figure(line, site, metric, best) for line in lines)
+        rows.append(Row("All patients" if site == OVERALL else site, cells))
+    return rows
+
+
+def cross_site(lines: Sequence[Line], sites: Sequence[str]) -> list[Row]:
+    """AUROC of each model on each site's patients; darker is better, a site's own patients are framed."""
+    values = [figure.value for line in lines for site in sites if (figure := line.at(site))]
+    low, high = min(values, default=0.0), max(values, default=1.0)
+    return [
+        Row(line.label, tuple(_shaded(line, site, low, high, own=line.label == site) for site in (OVERALL, *sites)))
+        for line in lines
+    ]
+
+
+def cohort(results: Results) -> list[Row]:
+    """Patients, stays and outcomes of every site, and their sums where nothing is withheld."""
+    rows = []
+    for site in results.sites:
+        rows.append(Row(site.name, (
+            small(site.patients, results.minimum_cell),
+            small(site.stays, results.minimum_cell),
+            # A count of outcomes is also withheld when those without the outcome are few.
+            withheld() if site.positives is None else Cell(f"{site.positives:,}", _share(site.positives, site.stays)),
+        )))  # fmt: skip
+    totals = [_total(getattr(site, name) for site in results.sites) for name in ("patients", "stays", "positives")]
+    cells = tuple(withheld() if total is None else Cell(f"{total:,}") for total in totals)
+    return [*rows, Row("All sites", cells)] if len(results.sites) > 1 else rows
+
+
+def excluded(results: Results) -> list[Row]:
+    """Stays each inclusion rule lost, by site."""
+    rules = dict.fromkeys(rule for site in results.sites for rule in site.excluded)
+    return [
+        Row(rule, tuple(
+            small(site.excluded[rule], results.minimum_cell) if rule in site.excluded else Cell(ABSENT)
+            for site in results.sites
+        ))
+        for rule in rules
+    ]  # fmt: skip
+
+
+def exchanges(stages: Sequence[StageHistory]) -> list[Row]:
+    """Rounds, bytes and seconds of every training stage, summed over its repetitions."""
+    rows = []
+    for name in dict.fromkeys(stage.name for stage in stages):
+        rounds = [r for stage in stages if stage.name == name for r in stage.rounds]
+        seconds = sum(r.seconds for r in rounds)
+        rows.append(Row(name, (
+            Cell(f"{len(rounds):,}"),
+            Cell(size(sum(r.bytes_down for r in rounds))),
+            Cell(size(sum(r.bytes_up for r in rounds))),
+            Cell(duration(seconds)),
+            Cell(f"{seconds / len(rounds):.3g} s" if rounds else ABSENT),
+        )))  # fmt: skip
+    return rows
+
+
+def absences(stages: Sequence[StageHistory]) -> list[Row]:
+    """Who was missing from which rounds, and why."""
+    rounds: dict[tuple[str, str, str], list[int]] = {}
+    for stage in stages:
+        for r in stage.rounds:
+            for site, reason in sorted(r.missing.items()):
+                where = f"{stage.name}, seed {stage.seed}, fold {stage.fold}"
+                rounds.setdefault((site, where, reason), []).append(r.number)
+    return [
+        Row(site, (Cell(f"{where}, round {_ranges(numbers)}"), Cell(reason)))
+        for (site, where, reason), numbers in rounds.items()
+    ]
+
+
+def outcome_heading(task: Task) -> str:
+    """Column heading of the outcome: "Died in hospital"."""
+    return task.label[0].upper() + task.label[1:]
+
+
+def small(count: int | None, minimum: int) -> Cell:
+    """A count that stands alone: withheld means between 1 and the minimum."""
+    return withheld(f"<{minimum}") if count is None else Cell(f"{count:,}")
+
+
+def withheld(text: str = WITHHELD) -> Cell:
+    """A cell that a site's small-cell rule keeps back."""
+    return Cell(text, look="withheld")
+
+
+def size(count: float) -> str:
+    """Bytes with a decimal unit."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            break
+        count, unit = count / 1000, {"B": "kB", "kB": "MB", "MB": "GB", "GB": "TB"}[unit]
+    return f"{count:.3g} {unit}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a reader says them: "4.2 s", "3 min 20 s", "2 h 5 min"."""
+    if seconds < 60:
+        return f"{seconds:.3g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _figure(line: Line, site: str, metric: str, best: float | None) -> Cell:
+    if (site, metric) not in line.figures:
+        return Cell(ABSENT)
+    figure = line.at(site, metric)
+    if figure is None:
+        return withheld()
+    stands_out = line.kind != "reference" and best is not None and point(figure.value) == point(best)
+    return Cell(point(figure.value), span(figure), "best" if stands_out else "")
+
+
+def _shaded(line: Line, site: str, low: float, high: float, *, own: bool) -> Cell:
+    plain = _figure(line, site, "auroc", None)
+    figure = line.at(site)
+    if figure is None:
+        return plain
+    if site == OVERALL:
+        return Cell(plain.text)
+    strength = (figure.value - low) / (high - low) if high > low else 0.5
+    start, end = (240, 245, 250), (11, 79, 134)
+    red, green, blue = (round(a + (b - a) * strength) for a, b in zip(start, end, strict=True))
+    look = f"{'own ' if own else ''}{'dark' if strength > 0.68 else ''}".strip()
+    return Cell(plain.text, look=look, shade=f"rgb({red} {green} {blue})")
+
+
+def _share(part: int, whole: int | None) -> str:
+    return f"{part / whole:.1%}" if whole else ""
+
+
+def _total(counts: Iterable[int | None]) -> int | None:
+    known = list(counts)
+    return None if None in known else sum(count for count in known if count is not None)
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """Rising numbers with runs joined: "1, 4–7"."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(f"{run[0]}–{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)

@@ -1,0 +1,145 @@
+"""What a run found: the one object behind ``metrics.json`` and the report.
+
+Nothing here identifies a patient: counts pass each site's small-cell rule before they
+arrive, figures are computed at the sites or from counts per score bin.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from common.exceptions import CheckpointError
+from common.serialization import canonical, parse, write_atomic
+
+
+class Part(BaseModel):
+    """Frozen and strict, finite numbers only."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Interval(Part):
+    """A figure with its 95 % bootstrap interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Score(Part):
+    """One model on the held-out patients of one site, or of all sites together.
+
+    ``site`` is a site's name or "overall". Figures are None where the site's small-cell rule
+    withholds them. Counts of bins are (bins,) per class, from low to high probability; empty
+    where the plan or a site shares figures only.
+    """
+
+    site: str
+    seed: int
+    auroc: Interval | None
+    auprc: Interval | None
+    brier: Interval | None
+    ece: Interval | None
+    negatives: tuple[int, ...] = ()
+    positives: tuple[int, ...] = ()
+
+
+class Candidate(Part):
+    """A model, or a way to combine models, that was evaluated.
+
+    ``kind``: "federated" (one model of all sites), "local" (one site's own; ``name`` is
+    "local/<site>"), "ensemble" (mean of the local models' probabilities), "pooled" (trained on
+    all rows in one place; simulation only), "reference" (a score shipped with the data, on the
+    patients that have it).
+    """
+
+    name: str
+    kind: Literal["federated", "local", "ensemble", "pooled", "reference"]
+    scores: tuple[Score, ...]
+
+
+class SiteSummary(Part):
+    """A site that took part. Counts are None where withheld."""
+
+    name: str
+    patients: int | None
+    stays: int | None
+    positives: int | None
+    excluded: dict[str, int | None]
+
+
+class Round(Part):
+    """One exchange of a training stage. Losses are means over the sites, in nats."""
+
+    number: int
+    seconds: float
+    bytes_down: int
+    bytes_up: int
+    sites: tuple[str, ...]
+    missing: dict[str, str]
+    training_loss: float | None
+    held_out_loss: float | None
+
+
+class StageHistory(Part):
+    """The rounds of one training stage in one repetition."""
+
+    name: str
+    seed: int
+    fold: int
+    rounds: tuple[Round, ...]
+
+
+class Released(Part):
+    """A model file in the run's folder."""
+
+    name: str
+    seed: int
+    fold: int
+    file: str
+    digest: str
+    trees: int
+    bytes: int
+
+
+class Results(Part):
+    """Everything a run found."""
+
+    run: str
+    plan: str
+    plan_digest: str
+    engine: Literal["in-process", "ray", "deployment"]
+    synthetic: bool
+    started: str
+    finished: str
+    versions: dict[str, str]
+    base_score: float
+    minimum_cell: int
+    sites: tuple[SiteSummary, ...]
+    stages: tuple[StageHistory, ...]
+    candidates: tuple[Candidate, ...]
+    models: tuple[Released, ...]
+    decisions: tuple[str, ...]
+
+    def write(self, path: Path) -> None:
+        """Write ``metrics.json``, atomically."""
+        write_atomic(path, canonical(self.model_dump(mode="json")), mode=0o644)
+
+
+def read(path: Path) -> Results:
+    """Read ``metrics.json`` back.
+
+    Raises
+    ------
+    CheckpointError
+        When the file is missing or is not what :meth:`Results.write` wrote.
+    """
+    try:
+        text = path.read_bytes()
+        parse(text)
+        return Results.model_validate_json(text)
+    except (OSError, ValidationError, ValueError) as error:
+        raise CheckpointError(f"{path}: not the metrics of a run: {error}") from error

@@ -1,0 +1,191 @@
+"""One run from admission to report: the plan's stages in order, for every repetition."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from flwr.serverapp import Grid
+from pydantic import BaseModel, ConfigDict
+
+from common.audit.event import Event, Kind
+from common.audit.log import AuditLog
+from common.boosting.model import Model, ModelHeader, to_xgboost_json
+from common.exceptions import FedwardError
+from common.plan import BoostingStage, Plan, Repetition
+from common.serialization import canonical, digest, write_atomic
+from server.admission import admit
+from server.checkpoints import Checkpoint
+from server.progress import Progress, exchanges
+from server.report.page import write as write_report
+from server.results import Released, Results, StageHistory
+from server.settings import RunRequest, ServerSettings
+from server.stages import boosting, evaluate, local, statistics
+from server.stages.evaluate import Contender
+from server.stages.study import Study, chain_name
+from strategies.base import find
+from strategies.rounds.courier import Courier
+from strategies.rounds.membership import Members
+
+PACKAGES = ("fedward", "flwr", "numpy")
+
+
+class Beginning(BaseModel):
+    """What is fixed when a run first starts, whatever happens later."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    started: str
+    sites: tuple[str, ...]
+
+
+def execute(
+    grid: Grid,
+    request: RunRequest,
+    settings: ServerSettings,
+    *,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Results:
+    """Run a plan to its end, or go on with a run that was interrupted.
+
+    Writes into the run's folder: ``plan.json``, ``progress.jsonl``, ``checkpoint.sqlite``, model
+    files, ``metrics.json``, ``report.html``; and ``failure.json`` when it ends in an error.
+    """
+    folder = settings.runs / request.run
+    for needed in (settings.state, folder):
+        needed.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (folder / "failure.json").unlink(missing_ok=True)
+    try:
+        for stage in request.plan.training:
+            if isinstance(stage, BoostingStage):
+                find(stage.strategy)
+        with (
+            Checkpoint(folder, request.plan.digest) as checkpoint,
+            AuditLog(settings.audit, "coordinator") as log,
+        ):
+            write_atomic(folder / "plan.json", request.plan.to_json().encode())
+            kind = Kind.RUN_RESUMED if checkpoint.resumed else Kind.RUN_STARTED
+            log.append(Event(kind, {"run": request.run, "plan": request.plan.digest}))
+            try:
+                return _run(grid, request, folder, checkpoint, log, now)
+            except FedwardError as error:
+                log.append(Event(Kind.REFUSAL, {"run": request.run, "code": error.code, "reason": error.public}))
+                raise
+    except FedwardError as error:
+        failure = {"code": error.code, "message": str(error)}
+        write_atomic(folder / "failure.json", canonical(failure))
+        raise
+
+
+def _run(
+    grid: Grid,
+    request: RunRequest,
+    folder: Path,
+    checkpoint: Checkpoint,
+    log: AuditLog,
+    now: Callable[[], datetime],
+) -> Results:
+    plan = request.plan
+    progress = Progress(folder / "progress.jsonl", exchanges(plan))
+    courier = Courier(grid, log, request.run)
+    admitted = admit(courier, plan)
+    progress.step("admission", 1)
+    beginning = checkpoint.recall("beginning", Beginning)
+    if beginning is None:
+        beginning = Beginning(started=_stamp(now()), sites=tuple(admitted.nodes))
+        checkpoint.keep("beginning", beginning)
+    decisions = [f"admission: went on without {admitted.absent}"] if admitted.absent else []
+    members = Members(courier, beginning.sites, dict(admitted.nodes), plan.sites, decisions)
+    study = Study(plan, members, checkpoint, progress, admitted.feature_names)
+    counts = statistics.run(study)
+    header = ModelHeader(counts.base_score, admitted.feature_names)
+    models, histories = _train(study, header)
+    evaluations = _evaluate(study, models)
+    released = _release(folder, log, request.run, models)
+    results = Results(
+        run=request.run,
+        plan=plan.to_json(),
+        plan_digest=plan.digest,
+        engine=request.engine,
+        synthetic=plan.data.synthetic is not None,
+        started=beginning.started,
+        finished=_stamp(now()),
+        versions={"python": platform.python_version(), **{p: version(p) for p in PACKAGES}, **admitted.versions},
+        base_score=counts.base_score,
+        minimum_cell=counts.minimum_cell,
+        sites=counts.sites,
+        stages=tuple(histories),
+        candidates=evaluate.candidates(evaluations, _federated(plan), plan.evaluation.bootstraps),
+        models=released,
+        decisions=tuple(members.decisions),
+    )
+    results.write(folder / "metrics.json")
+    write_report(results, folder)
+    log.append(Event(Kind.RUN_FINISHED, {"run": request.run, "metrics": digest((folder / "metrics.json").read_bytes())}))
+    return results
+
+
+Models = Mapping[Repetition, Mapping[str, Model]]
+
+
+def _train(study: Study, header: ModelHeader) -> tuple[Models, list[StageHistory]]:
+    models: dict[Repetition, dict[str, Model]] = {}
+    histories: list[StageHistory] = []
+    for repetition in study.plan.repetitions:
+        trained: dict[str, Model] = {}
+        for stage in study.plan.training:
+            if isinstance(stage, BoostingStage):
+                trained[stage.name], history = boosting.run(study, stage, header, repetition)
+                histories.append(history)
+            else:
+                alone = local.run(study, stage, header, repetition)
+                trained |= {f"local/{site}": model for site, model in alone.items()}
+        models[repetition] = trained
+    return models, histories
+
+
+def _evaluate(study: Study, models: Models) -> dict[int, Mapping[str, evaluate.EvaluateReply]]:
+    plan = study.plan
+    evaluations = {}
+    for seed in plan.seeds:
+        trained = [models[Repetition(seed, fold)] for fold in plan.split.held_out]
+        everywhere = [name for name in trained[0] if all(name in models_of_fold for models_of_fold in trained)]
+        contenders = [
+            Contender(name, tuple(fold[name] for fold in trained), None if name.startswith("local/") else name)
+            for name in everywhere
+        ]
+        evaluations[seed] = evaluate.run(study, plan.evaluation, seed, contenders).replies
+    return evaluations
+
+
+def _federated(plan: Plan) -> Sequence[str]:
+    return [stage.name for stage in plan.training if isinstance(stage, BoostingStage)]
+
+
+def _release(folder: Path, log: AuditLog, run: str, models: Models) -> tuple[Released, ...]:
+    """Write every model as a plain XGBoost file; audited before it is there."""
+    released = []
+    for repetition, trained in models.items():
+        for name, model in trained.items():
+            content = to_xgboost_json(model)
+            file = f"{chain_name(name.replace('/', '-'), repetition)}.json"
+            log.append(Event(Kind.MODEL_RELEASED, {"run": run, "file": file, "digest": digest(content)}))
+            write_atomic(folder / file, content)
+            released.append(
+                Released(
+                    name=name,
+                    seed=repetition.seed,
+                    fold=repetition.fold,
+                    file=file,
+                    digest=digest(content),
+                    trees=len(model.trees),
+                    bytes=len(content),
+                )
+            )
+    return tuple(released)
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,176 @@
+"""Cross-site evaluation: every model on every site's held-out patients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from common import score_histogram, seeding
+from common.boosting.model import Model
+from common.boosting.transfer import pack
+from common.exceptions import ProtocolError
+from common.messages import MEAN_OF_LOCAL, SCORE_BINS, EvaluateReply, EvaluateRequest
+from common.plan import EvaluateStage, Repetition
+from common.score_histogram import ScoreHistogram
+from server.results import Candidate, Interval, Score
+from server.stages.study import Study, chain_name
+
+METRICS = ("auroc", "auprc", "brier", "ece")
+OVERALL = "overall"
+Kind = Literal["federated", "local", "ensemble", "pooled", "reference"]
+
+
+class Evaluation(BaseModel):
+    """Every site's reply for one seed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    replies: dict[str, EvaluateReply]
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A name and its models, one a held-out fold; ``chain`` is None for models no site holds."""
+
+    name: str
+    models: tuple[Model, ...]
+    chain: str | None
+
+
+def run(study: Study, stage: EvaluateStage, seed: int, contenders: Sequence[Contender]) -> Evaluation:
+    """Ask every site to score its held-out patients with every contender."""
+    key = f"evaluate/{seed}"
+    finished = study.checkpoint.recall(key, Evaluation)
+    if finished is None:
+        finished = _exchange(study, seed, contenders)
+        study.checkpoint.keep(key, finished)
+    study.progress.step("evaluate", 1)
+    return finished
+
+
+def candidates(
+    evaluations: Mapping[int, Mapping[str, EvaluateReply]], federated: Sequence[str], bootstraps: int
+) -> tuple[Candidate, ...]:
+    """Scores by candidate from the replies of each seed and site.
+
+    Parameters
+    ----------
+    evaluations : mapping of seed to mapping of site to reply
+    federated : sequence of str
+        Names of the federated models.
+    bootstraps : int
+        Repetitions for the intervals over all sites, drawn from counts per score bin.
+    """
+    scores: dict[str, list[Score]] = {}
+    references: set[str] = set()
+    for seed, replies in sorted(evaluations.items()):
+        for site, reply in sorted(replies.items()):
+            references |= set(reply.references)
+            for position, name in enumerate(reply.candidates):
+                scores.setdefault(name, []).append(_score(seed, site, reply, position))
+        for name, found in scores.items():
+            overall = _overall(name, seed, [score for score in found if score.seed == seed], bootstraps)
+            if overall:
+                found.append(overall)
+    return tuple(
+        Candidate(name=name, kind=_kind(name, federated, references), scores=tuple(found))
+        for name, found in scores.items()
+    )
+
+
+def _exchange(study: Study, seed: int, contenders: Sequence[Contender]) -> Evaluation:
+    folds = list(study.plan.split.held_out)
+
+    def request(site: str, whole: bool) -> EvaluateRequest:
+        models = [
+            (model, study.held(site, _chain(contender, seed, fold), model) if contender.chain and not whole else None)
+            for contender in contenders
+            for fold, model in zip(folds, contender.models, strict=True)
+        ]
+        names = [contender.name for contender in contenders]
+        return EvaluateRequest(**pack(models), seed=seed, folds=folds, candidates=names)
+
+    answers = study.ask_with_models(
+        study.members.names,
+        request,
+        EvaluateReply,
+        what=f"evaluate, seed {seed}",
+        check=lambda reply: _check(reply, [contender.name for contender in contenders]),
+    )
+    return Evaluation(replies=dict(answers.replies))
+
+
+def _chain(contender: Contender, seed: int, fold: int) -> str:
+    return chain_name(contender.chain or contender.name, Repetition(seed, fold))
+
+
+def _check(reply: EvaluateReply, names: Sequence[str]) -> None:
+    """Lengths fit each other, and every candidate asked for is there."""
+    expected = [*names, *([MEAN_OF_LOCAL] if any(name.startswith("local/") for name in names) else [])]
+    if reply.candidates != [*expected, *reply.references] or set(reply.references) & set(expected):
+        raise ProtocolError("evaluate-reply: the candidates are not those asked for")
+    count = len(reply.candidates)
+    if any(len(getattr(reply, metric)) not in (0, 3 * count) for metric in METRICS):
+        raise ProtocolError("evaluate-reply: each metric holds three figures a candidate, or none")
+    if any(len(bins) not in (0, SCORE_BINS * count) for bins in (reply.negatives, reply.positives)):
+        raise ProtocolError(f"evaluate-reply: {SCORE_BINS} counts a candidate, or none")
+
+
+def _score(seed: int, site: str, reply: EvaluateReply, position: int) -> Score:
+    def interval(figures: list[float]) -> Interval | None:
+        value = figures[3 * position : 3 * position + 3]
+        return Interval(value=value[0], low=value[1], high=value[2]) if value else None
+
+    def counts(flat: list[int]) -> tuple[int, ...]:
+        return tuple(flat[SCORE_BINS * position : SCORE_BINS * (position + 1)])
+
+    return Score(
+        site=site,
+        seed=seed,
+        auroc=interval(reply.auroc),
+        auprc=interval(reply.auprc),
+        brier=interval(reply.brier),
+        ece=interval(reply.ece),
+        negatives=counts(reply.negatives),
+        positives=counts(reply.positives),
+    )
+
+
+def _overall(name: str, seed: int, found: Sequence[Score], bootstraps: int) -> Score | None:
+    """All sites that share counts, together; None when none does or a class is missing."""
+    shared = [
+        ScoreHistogram(np.array(score.negatives, dtype=np.int64), np.array(score.positives, dtype=np.int64))
+        for score in found
+        if score.negatives
+    ]
+    if not shared:
+        return None
+    total = score_histogram.merge(shared)
+    if not (total.negatives.any() and total.positives.any()):
+        return None
+    rng = seeding.generator(seed, "overall", name)
+    figures = score_histogram.bootstrap_histogram(shared, rng, bootstraps)
+    intervals = {
+        metric: Interval(value=figures[metric].value, low=figures[metric].low, high=figures[metric].high)
+        for metric in METRICS
+    }
+    return Score(
+        site=OVERALL,
+        seed=seed,
+        negatives=tuple(total.negatives.tolist()),
+        positives=tuple(total.positives.tolist()),
+        **intervals,
+    )
+
+
+def _kind(name: str, federated: Sequence[str], references: set[str]) -> Kind:
+    if name in federated:
+        return "federated"
+    if name == MEAN_OF_LOCAL:
+        return "ensemble"
+    if name.startswith("local/"):
+        return "local"
+    return "reference" if name in references else "pooled"

@@ -1,0 +1,41 @@
+"""Each site alone: one exchange brings back every site's own model."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+from common.boosting.model import Model, ModelHeader
+from common.messages import LocalReply, LocalRequest
+from common.plan import LocalStage, Repetition
+from server.stages.study import Study, chain_name
+
+
+class LocalTrees(BaseModel):
+    """Trees by site name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    trees: dict[str, tuple[str, ...]]
+
+
+def run(study: Study, stage: LocalStage, header: ModelHeader, repetition: Repetition) -> dict[str, Model]:
+    """Return each site's own model, by site name; a site that did not answer has none."""
+    chain = chain_name("local", repetition)
+    finished = study.checkpoint.recall(chain, LocalTrees)
+    if finished is None:
+        request = LocalRequest(
+            seed=repetition.seed, fold=repetition.fold, base_score=header.base_score, trees_wanted=stage.trees
+        )
+        answers = study.members.ask(
+            dict.fromkeys(study.members.names, request),
+            LocalReply,
+            what=f"local, {repetition}",
+            check=lambda reply: study.check_trees(reply.trees, stage.trees),
+        )
+        finished = LocalTrees(
+            trees={site: tuple(tree.decode() for tree in reply.trees) for site, reply in answers.replies.items()}
+        )
+        study.checkpoint.keep(chain, finished)
+    study.progress.step(chain, 1)
+    return {
+        site: Model(header).append([tree.encode() for tree in trees]) for site, trees in sorted(finished.trees.items())
+    }

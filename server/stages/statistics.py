@@ -1,0 +1,74 @@
+"""Counts of every site under its small-cell rule, and the base score they agree on."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+from common.exceptions import QuorumError
+from common.messages import StatisticsReply, StatisticsRequest
+from server.results import SiteSummary
+from server.stages.study import Study
+
+
+class Statistics(BaseModel):
+    """What the stage found."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    base_score: float
+    minimum_cell: int
+    sites: tuple[SiteSummary, ...]
+
+
+def run(study: Study) -> Statistics:
+    """Ask every site once.
+
+    Raises
+    ------
+    QuorumError
+        No site may disclose how many of its cases are positive.
+    """
+    found = study.checkpoint.recall("statistics", Statistics)
+    if found is None:
+        requests = dict.fromkeys(study.members.names, StatisticsRequest())
+        answers = study.members.ask(requests, StatisticsReply, what="statistics")
+        found = _summarise(answers.replies)
+        study.checkpoint.keep("statistics", found)
+    study.progress.step("statistics", 1)
+    return found
+
+
+def base_score(counts: list[tuple[int, int]]) -> float:
+    """Share of positives over the sites that disclose (stays, positives), rounded to 6 digits.
+
+    Every site starts from this one probability; taking it from the first reply, or each site
+    its own, shifts all predictions.
+    """
+    stays, positives = sum(n for n, _ in counts), sum(p for _, p in counts)
+    return round(min(max(positives / stays, 1e-6), 1 - 1e-6), 6)
+
+
+def _summarise(replies: object) -> Statistics:
+    assert isinstance(replies, dict)
+    summaries = tuple(
+        SiteSummary(
+            name=site,
+            patients=reply.patients,
+            stays=reply.stays,
+            positives=reply.positives,
+            excluded={
+                rule: (None if count < 0 else count) for rule, count in zip(reply.rules, reply.excluded, strict=True)
+            },
+        )
+        for site, reply in sorted(replies.items())
+    )
+    disclosed = [(s.stays, s.positives) for s in summaries if s.stays is not None and s.positives is not None]
+    if not disclosed:
+        raise QuorumError(
+            "statistics: every site withholds its class counts under its small-cell rule, so there is no agreed "
+            "base score; invite a site with more cases"
+        )
+    return Statistics(
+        base_score=base_score(disclosed),
+        minimum_cell=max(reply.minimum_cell for reply in replies.values()),
+        sites=summaries,
+    )

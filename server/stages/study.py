@@ -1,0 +1,84 @@
+"""What every stage works with: the plan, the sites, what is finished, what each site holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from common.boosting.model import Model
+from common.boosting.validation import TreeLimits, validate_trees
+from common.messages import LARGEST_LEAF, MAXIMUM_TREE_BYTES, ModelUpdates, Payload
+from common.plan import Plan, Repetition
+from server.checkpoints import Checkpoint
+from server.progress import Progress
+from strategies.rounds.membership import Answers, Members
+
+R = TypeVar("R", bound=Payload)
+
+
+
+@dataclass
+class Study:
+    """A run under way."""
+
+    plan: Plan
+    members: Members
+    checkpoint: Checkpoint
+    progress: Progress
+    feature_names: tuple[str, ...]
+    _held: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def check_trees(self, trees: list[bytes], at_most: int) -> None:
+        """Refuse trees that are not sound trees of this study's features and depth (ModelError)."""
+        limits = TreeLimits(self.plan.trees.max_depth, LARGEST_LEAF, MAXIMUM_TREE_BYTES)
+        validate_trees(trees, features=len(self.feature_names), limits=limits, at_most=at_most)
+
+    def held(self, site: str, chain: str, model: Model) -> str:
+        """Digest the site is believed to hold of a model's chain.
+
+        Unknown after a restart: then the newest, and the site says so if it is behind.
+        """
+        return self._held.get((site, chain), model.digest)
+
+    def now_holds(self, site: str, chain: str, model: Model) -> None:
+        """Remember that a site has answered about this model."""
+        self._held[site, chain] = model.digest
+
+    def ask_with_models(
+        self,
+        sites: tuple[str, ...],
+        request: Callable[[str, bool], ModelUpdates],
+        reply: type[R],
+        *,
+        what: str,
+        check: Callable[[R], None] | None = None,
+    ) -> Answers[R]:
+        """Ask about models; a site that says it is behind is asked again with whole models.
+
+        Parameters
+        ----------
+        sites : tuple of str
+        request : callable
+            Builds a site's request; its second argument says whether to send models whole.
+        reply, what, check
+            As in :meth:`strategies.rounds.membership.Members.ask`.
+        """
+        first = self.members.ask({site: request(site, False) for site in sites}, reply, what=what, check=check)
+        if not first.behind:
+            return first
+        second = self.members.ask({site: request(site, True) for site in first.behind}, reply, what=what, check=check)
+        missing: Mapping[str, str] = second.missing | {site: "still behind" for site in second.behind}
+        return Answers(
+            replies=dict(sorted({**first.replies, **second.replies}.items())),
+            behind={},
+            missing={**first.missing, **missing},
+            seconds=first.seconds + second.seconds,
+            bytes_down=first.bytes_down + second.bytes_down,
+            bytes_up=first.bytes_up + second.bytes_up,
+        )
+
+
+def chain_name(strategy: str, repetition: Repetition) -> str:
+    """Name of one model's chain in keys and files."""
+    return f"{strategy}-seed{repetition.seed}-fold{repetition.fold}"

@@ -1,0 +1,1 @@
+"""The researcher's side: many sites on one machine, baselines, faults, benchmarks."""

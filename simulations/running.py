@@ -1,0 +1,132 @@
+"""One simulated run: data, sites, engine, pooled baseline, report."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from flwr.app import Context, RecordDict
+
+from client.site import close_sites
+from common.exceptions import CheckpointError, PlanError
+from common.plan import Plan, from_json
+from common.serialization import canonical, parse, write_atomic
+from server import results
+from server.report.page import write as write_report
+from server.results import Results
+from server.settings import RunRequest, ServerSettings
+from simulations.grid import RUN_ID, InProcessGrid
+from simulations.pooled import add_pooled
+from simulations.sites import partition, write_settings
+from simulations.synthetic.eicu_layout import generate
+
+Engine = Literal["in-process", "ray"]
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """A prepared run: everything is on disk, so that it can be resumed by its folder alone.
+
+    Attributes
+    ----------
+    folder : Path
+        The run's folder; its name is the run's name.
+    plan : Plan
+        With the invited sites filled in.
+    files : mapping of site name to settings file
+    engine : {"in-process", "ray"}
+    """
+
+    folder: Path
+    plan: Plan
+    files: Mapping[str, Path]
+    engine: Engine
+
+
+def prepare(plan: Plan, folder: Path, *, data: Path | None, engine: Engine) -> Simulation:
+    """Lay out a new run: synthetic hospitals where no data is given, one settings file a site.
+
+    Raises
+    ------
+    PlanError
+        No data, and the plan has no synthetic hospitals; or it invites sites the data lacks.
+    """
+    folder.mkdir(parents=True, exist_ok=False)
+    if data is not None:
+        plan = plan.on_real_data()
+    elif plan.data.synthetic is not None:
+        data = folder / "hospitals"
+        synthetic = plan.data.synthetic
+        generate(synthetic.hospitals, synthetic.stays_per_hospital, synthetic.seed, data)
+    else:
+        raise PlanError(f"plan {plan.name} runs on real data: say where it lies with --data FOLDER")
+    sites = partition(plan, data)
+    plan = plan.inviting(tuple(sites))
+    files = write_settings(plan, folder / "sites", data, sites)
+    layout = {"plan": plan.to_json(), "engine": engine, "sites": list(files)}
+    write_atomic(folder / "simulation.json", canonical(layout))
+    return Simulation(folder, plan, files, engine)
+
+
+def reopen(folder: Path) -> Simulation:
+    """Take up a run where it stopped.
+
+    Raises
+    ------
+    CheckpointError
+        The folder holds no simulated run.
+    """
+    try:
+        layout = parse((folder / "simulation.json").read_bytes())
+        files = {name: folder / "sites" / name / "site.toml" for name in layout["sites"]}
+        return Simulation(folder, from_json(layout["plan"]), files, layout["engine"])
+    except (OSError, ValueError, KeyError) as error:
+        raise CheckpointError(f"{folder}: no simulated run to resume here") from error
+
+
+def simulate(simulation: Simulation) -> Results:
+    """Run the server app and the client apps, then add the pooled baseline to the results."""
+    settings = ServerSettings(state=simulation.folder / "coordinator", runs=simulation.folder.parent)
+    request = RunRequest(simulation.folder.name, simulation.plan, simulation.engine)
+    try:
+        with _environment(settings.environment()):
+            if simulation.engine == "ray":
+                from simulations.ray import run
+            else:
+                run = run_in_process
+            run(simulation.files, request.to_config())
+        found = results.read(simulation.folder / "metrics.json")
+        found = add_pooled(found, simulation.plan, simulation.files)
+    finally:
+        close_sites()
+    found.write(simulation.folder / "metrics.json")
+    write_report(found, simulation.folder)
+    return found
+
+
+def run_in_process(files: Mapping[str, Path], run_config: dict[str, str]) -> None:
+    """Run the two unmodified apps in this process."""
+    from client.app import app as client_app
+    from server.app import app as server_app
+
+    context = Context(run_id=RUN_ID, node_id=0, node_config={}, state=RecordDict(), run_config=dict(run_config))
+    with InProcessGrid(client_app, files, run_config) as grid:
+        server_app(grid, context)
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name)
+            else:
+                os.environ[name] = value

@@ -1,0 +1,71 @@
+"""A simulation's sites: one settings file each, over one data folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from client.datasets import base as datasets
+from client.datasets.base import Select
+from common.exceptions import PlanError
+from common.plan import Plan
+
+
+def partition(plan: Plan, folder: Path) -> dict[str, Select]:
+    """Divide a data folder as the plan says.
+
+    Returns
+    -------
+    dict of site name to the rows it owns, for the sites the plan invites, in their order.
+
+    Raises
+    ------
+    PlanError
+        The plan invites a site that the data does not have; lists those it has.
+    """
+    if plan.sites.groups:
+        available = {name: Select("hospital", hospitals) for name, hospitals in plan.sites.groups.items()}
+    else:
+        available = datasets.find(plan.data.source).sites(folder, plan.sites.partition)
+    unknown = [name for name in plan.sites.names if name not in available]
+    if unknown:
+        raise PlanError(f"key 'sites.names': no data for {', '.join(unknown)}; sites here: {', '.join(available)}")
+    return {name: available[name] for name in plan.sites.names or available}
+
+
+def write_settings(plan: Plan, folder: Path, data: Path, sites: Mapping[str, Select]) -> dict[str, Path]:
+    """Write ``<folder>/<site>/site.toml`` for each site and return the files by site name.
+
+    The policies are open, since all the data is the researcher's: counts per score bin may be shared
+    and small cohorts take part. The small-cell rule stays as at a hospital.
+    """
+    files = {}
+    for name, select in sites.items():
+        home = folder / name
+        home.mkdir(parents=True, exist_ok=True)
+        files[name] = home / "site.toml"
+        files[name].write_text(_settings(plan, name, data, select), encoding="utf-8")
+    return files
+
+
+def _settings(plan: Plan, name: str, data: Path, select: Select) -> str:
+    def quoted(value: object) -> str:
+        return json.dumps(value, ensure_ascii=False)  # a JSON string or list of strings is TOML too
+
+    return "\n".join(
+        [
+            f"name = {quoted(name)}",
+            "",
+            "[data]",
+            f"source = {quoted(plan.data.source)}",
+            f"folder = {quoted(str(data.resolve()))}",
+            f"by = {quoted(select.by)}",
+            f"values = {quoted(list(select.values))}",
+            "",
+            "[policy]",
+            "minimum_cohort = 1",
+            'share = "curves"',
+            "",
+        ]
+    )

@@ -1,0 +1,1 @@
+"""Synthetic hospitals: a causal model and its writers in the layouts of real sources."""

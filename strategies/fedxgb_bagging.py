@@ -1,0 +1,25 @@
+"""Bagging: every site grows trees on the same model, all of them are added.
+
+As in Flower's and NVFlare's bagging XGBoost, with the learning rate divided by the number of
+sites: K sites correct the same error at once, so that each must take 1/K of the step. With one
+site this is ordinary gradient boosting (Friedman 2001; Chen & Guestrin 2016).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+
+def participants(round_number: int, sites: Sequence[str]) -> tuple[str, ...]:  # noqa: ARG001
+    """Every site, every round."""
+    return tuple(sites)
+
+
+def learning_rate(planned: float, sites: int) -> float:
+    """Return ``planned / sites``."""
+    return planned / sites
+
+
+def aggregate(trees: Mapping[str, Sequence[bytes]]) -> tuple[bytes, ...]:
+    """All trees, in the order of site names, each site's own order kept."""
+    return tuple(tree for site in sorted(trees) for tree in trees[site])

@@ -1,0 +1,1 @@
+"""What wraps every strategy: sending, waiting with a deadline, quorum."""

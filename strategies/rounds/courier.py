@@ -1,0 +1,180 @@
+"""One request to some nodes and their replies, within a deadline.
+
+Flower's own grid sleeps three seconds between looks and waits for missing nodes for ever;
+here the server polls for itself and stops at the deadline. A node that was not awaited may
+still answer later: its reply tells that it is back, and nothing else of it is used.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from flwr.app import Message, RecordDict
+from flwr.serverapp import Grid
+
+from common import records
+from common.actions import ACTION_OF
+from common.audit.event import Event, Head, Kind
+from common.audit.log import AuditLog
+from common.exceptions import ProtocolError
+from common.messages import REPLY_TO, Behind, Header, Payload, Refusal
+
+SHORTEST_WAIT, LONGEST_WAIT = 0.0005, 0.05
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What came of one exchange, by node id."""
+
+    replies: Mapping[int, tuple[Header, Payload]]
+    missing: Mapping[int, str]
+    returned: frozenset[int]
+    seconds: float
+    bytes_down: int
+    bytes_up: int
+
+
+@dataclass
+class Courier:
+    """Sends, polls, audits. Nothing leaves or is used unless it is in the audit log first.
+
+    Parameters
+    ----------
+    grid : Grid
+        Flower's connection to the nodes.
+    log : AuditLog
+        The coordinator's log; its head travels with every message, the nodes' heads are kept.
+    run : str
+        Name of the run, checked in every reply.
+    clock, wait : callable
+        Monotonic seconds, and sleeping; arguments so that tests own time.
+    """
+
+    grid: Grid
+    log: AuditLog
+    run: str
+    clock: Callable[[], float] = time.monotonic
+    wait: Callable[[float], None] = time.sleep
+    _late: dict[str, int] = field(default_factory=dict)
+
+    def deliver(
+        self,
+        requests: Mapping[int, Payload],
+        *,
+        names: Mapping[int, str],
+        deadline: float,
+        not_awaited: frozenset[int] = frozenset(),
+    ) -> Delivery:
+        """Send each node its request and wait for the awaited ones.
+
+        Parameters
+        ----------
+        requests : mapping of node id to payload
+        names : mapping of node id to site name
+            Who may answer for a node; a node that is not in it may bear any name.
+        deadline : float
+            Seconds to wait at most.
+        not_awaited : frozenset of int
+            Nodes that get the request but are not waited for.
+        """
+        start = self.clock()
+        packed = self._pack(requests)
+        ids = list(self.grid.push_messages(list(packed.values())))
+        waiting = {message_id: node for message_id, node in zip(ids, packed, strict=True) if message_id}
+        missing = {
+            node: "unreachable" for message_id, node in zip(ids, packed, strict=True) if not message_id
+        }
+        arrived, returned = self._collect(waiting, not_awaited, start + deadline)
+        replies, refused = self._open(requests, names, arrived)
+        missing |= refused
+        for node in requests:
+            if node not in replies and node not in missing:
+                missing[node] = "still away" if node in not_awaited else f"no answer within {deadline:g} s"
+        return Delivery(
+            replies=replies,
+            missing=missing,
+            returned=returned,
+            seconds=self.clock() - start,
+            bytes_down=sum(records.size(message.content) for message in packed.values()),
+            bytes_up=sum(records.size(message.content) for message in arrived.values() if message.has_content()),
+        )
+
+    def _pack(self, requests: Mapping[int, Payload]) -> dict[int, Message]:
+        head = self.log.head()
+        header = Header(run=self.run, sender="coordinator", head_sequence=head.sequence, head_hash=head.hash)
+        contents: dict[int, RecordDict] = {}
+        events = []
+        for node, body in requests.items():
+            contents[node] = records.encode(header, body)
+            details = {"run": self.run, "node": str(node), "kind": body.kind}
+            events.append(Event(Kind.MESSAGE_SENT, {**details, "digest": records.content_digest(contents[node])}))
+        self.log.append(*events)
+        return {
+            node: Message(content, dst_node_id=node, message_type=ACTION_OF[type(requests[node])])
+            for node, content in contents.items()
+        }
+
+    def _collect(
+        self, waiting: dict[str, int], not_awaited: frozenset[int], until: float
+    ) -> tuple[dict[int, Message], frozenset[int]]:
+        arrived: dict[int, Message] = {}
+        returned: set[int] = set()
+        pause = SHORTEST_WAIT
+        while True:
+            for message in self._pull([*waiting, *self._late]):
+                message_id = message.metadata.reply_to_message_id
+                if message_id in waiting:
+                    arrived[waiting.pop(message_id)] = message
+                    pause = SHORTEST_WAIT
+                elif (node := self._late.pop(message_id, None)) is not None and message.has_content():
+                    returned.add(node)
+            if set(waiting.values()) <= not_awaited or self.clock() >= until:
+                break
+            self.wait(pause)
+            pause = min(2 * pause, LONGEST_WAIT)
+        self._late |= waiting
+        return arrived, frozenset(returned | (not_awaited & set(arrived)))
+
+    def _pull(self, message_ids: list[str]) -> Iterable[Message]:
+        return self.grid.pull_messages(message_ids) if message_ids else ()
+
+    def _open(
+        self, requests: Mapping[int, Payload], names: Mapping[int, str], arrived: Mapping[int, Message]
+    ) -> tuple[dict[int, tuple[Header, Payload]], dict[int, str]]:
+        replies: dict[int, tuple[Header, Payload]] = {}
+        missing: dict[int, str] = {}
+        events: list[Event] = []
+        witnessed = self.log.witnessed()
+        for node, message in arrived.items():
+            try:
+                header, body = self._read(requests[node], message)
+                self._check_sender(header, names.get(node), witnessed.get(header.sender))
+            except ProtocolError as error:
+                missing[node] = f"invalid reply: {error.public}"
+                site = names.get(node, f"node {node}")
+                events.append(Event(Kind.REFUSAL, {"run": self.run, "site": site, "reason": missing[node]}))
+                continue
+            replies[node] = header, body
+            details = {"run": self.run, "site": header.sender, "kind": body.kind}
+            events.append(Event(Kind.MESSAGE_RECEIVED, {**details, "digest": records.content_digest(message.content)}))
+        heads = {header.sender: Head(header.head_sequence, header.head_hash) for header, _ in replies.values()}
+        if events:
+            self.log.append(*events, witnesses=heads)
+        return replies, missing
+
+    def _read(self, request: Payload, message: Message) -> tuple[Header, Payload]:
+        if message.has_error():
+            raise ProtocolError(f"the site's process failed (Flower error {message.error.code})")
+        return records.decode(message.content, REPLY_TO[type(request)], Behind, Refusal)
+
+    def _check_sender(self, header: Header, expected: str | None, held: Head | None) -> None:
+        if header.run != self.run:
+            raise ProtocolError("the reply belongs to another run")
+        if expected is not None and header.sender != expected:
+            raise ProtocolError("the reply carries another site's name")
+        if held is not None and header.head_sequence < held.sequence:
+            raise ProtocolError("the site's audit log was rolled back: its head is behind one it sent before")
+        if held is not None and header.head_sequence == held.sequence and header.head_hash != held.hash:
+            raise ProtocolError("the site's audit log was rewritten: its head contradicts one it sent before")
