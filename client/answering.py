@@ -59,7 +59,7 @@ def _reply(site: Site, content: RecordDict, context: Context, expected: type[R],
         header, request = records.decode(content, expected)
         if header.run != run or header.sender != "coordinator":
             raise ProtocolError("the request belongs to another run or sender")
-        received = {"run": run, "kind": request.kind, "digest": records.content_digest(content)}
+        received: dict[str, str | int] = {"run": run, "kind": request.kind, "digest": records.content_digest(content)}
         head = Head(header.head_sequence, header.head_hash)
         site.witness(header.sender, head, Event(Kind.MESSAGE_RECEIVED, received))
         site.receive_plan(run, plan)
@@ -75,8 +75,13 @@ def _reply(site: Site, content: RecordDict, context: Context, expected: type[R],
         log.error("%s: %s at %s", site.name, type(error).__name__, traceback.extract_tb(error.__traceback__)[-1])
         reply = _refuse(site, run, "InternalError", "an unexpected error; the site's own log says where")
     kind = str(reply["body"]["kind"])
-    details = {"run": run, "kind": kind, "digest": records.content_digest(reply), "bytes": records.size(reply)}
-    head = site.audit.append(Event(Kind.MESSAGE_SENT, details))
+    details: dict[str, str | int] = {
+        "run": run,
+        "kind": kind,
+        "digest": records.content_digest(reply),
+        "bytes": records.size(reply),
+    }
+    site.audit.append(Event(Kind.MESSAGE_SENT, details))
     return reply
 
 

@@ -16,13 +16,13 @@ app = ClientApp()
 
 @app.query("admission")
 def admission(message: Message, context: Context) -> Message:
-    """Who are you, and what does your data look like?"""
+    """Say who the site is and what its data looks like."""
     return answer(message, context, AdmissionRequest, admitting.admit)
 
 
 @app.query("statistics")
 def statistics(message: Message, context: Context) -> Message:
-    """How many stays and positives?"""
+    """Count stays and positives."""
     return answer(message, context, StatisticsRequest, counting.count)
 
 

@@ -1,92 +1,167 @@
 """A site's SuperNode process.
 
 ``start`` runs this same file as a child process (``python client/launching.py``), which is
-Flower's ``flower-supernode`` with two changes that make an exchange take a fraction of a
-second instead of six:
+Flower's ``flower-supernode`` with the idle waits taken out. They made an exchange of a trivial
+message with three sites last six seconds or more; it lasts one to two like this:
 
-- Flower asks the coordinator for work every 3 s. Here the question is repeated quickly while
-  a study is going on, and ever more slowly, up to Flower's 3 s, while nothing happens.
-- Flower starts a new interpreter for each message, which imports itself for more than a
-  second. Here a worker is forked from a process that has imported Flower already, and
-  nothing else: it is still a new process for each message, with no memory of the last one.
+- Flower asks the coordinator for work every 3 s. Here it asks soon after the last message, and
+  ever more rarely, up to Flower's 3 s, while none comes.
+- Flower starts an interpreter for each message, which spends more than a second on importing
+  Flower. Here the worker is forked from a process that has imported Flower and nothing else.
+  It is a new process still, with no memory of the last message.
+- Flower looks again after 1 s, 2 s, ... for the content of a message that is announced first.
+  Here it looks again after 50 ms.
 
-The child must not import any of the project's packages, for a forked worker would then run
-the installed code instead of the code that was submitted. So everything the launcher needs
-of them is imported inside its functions.
+The child must not import any of the project's packages: a forked worker would then run the code
+that is installed instead of the code that was submitted. So those are imported inside functions.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import secrets
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
 
-_TASK_POLL = 0.05
-_SHORT_NAP = 0.05
+_BUSY_WAIT = 0.05
 _PATIENCE = 1.05
+_FLOWER_ENVIRONMENT = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"}
 
 
-def _main(arguments: list[str]) -> None:
-    address, *rest = arguments
-    from flwr.supercore.app_utils import start_parent_process_monitor
-    from flwr.supernode import start_client_internal
-    from flwr.supernode.cli.flower_supernode import flower_supernode
+def start(folder: Path) -> None:
+    """Run the SuperNode of a kit until SIGTERM or SIGINT; main thread only.
 
-    from flwr.supercore.inflatable import inflatable_utils as u
-    for f in (u.pull_objects, u.pull_and_inflate_object_from_tree):
-        f.__kwdefaults__["initial_backoff"] = 0.05
-    supernode = os.getpid()
-    if os.fork() == 0:
-        _work(address, supernode)
-    start_parent_process_monitor(os.getppid())
-    start_client_internal.time = SimpleNamespace(sleep=_Pace().sleep)  # type: ignore[attr-defined]
-    sys.argv = ["flower-supernode", *rest]
-    flower_supernode()
+    It keeps trying to reach the coordinator, and joins it again when it was restarted.
+
+    Parameters
+    ----------
+    folder : Path
+        The kit's folder, see :func:`client.kit.open_kit`.
+
+    Raises
+    ------
+    ConfigurationError
+        The kit is incomplete.
+    DeploymentError
+        The SuperNode ended by itself: the coordinator refused its key, for example.
+    """
+    from client.kit import open_kit
+    from common.exceptions import DeploymentError
+    from common.serialization import write_atomic
+
+    kit = open_kit(folder)
+    home = kit.state / "supernode"
+    for needed in (home / "flower", home / "work"):
+        needed.mkdir(parents=True, exist_ok=True, mode=0o700)
+    node_config = f"site = {json.dumps(str(kit.settings), ensure_ascii=False)}\n"
+    write_atomic(home / "node.toml", node_config.encode())
+    write_atomic(home / "worker.secret", secrets.token_bytes(32))
+    values = {
+        "--superlink": kit.address,
+        "--root-certificates": kit.certificate,
+        "--auth-supernode-private-key": kit.key,
+        "--node-config": home / "node.toml",
+        "--superexec-auth-secret-file": home / "worker.secret",
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-P", __file__, str(os.getpid()), *(str(part) for pair in values.items() for part in pair)],
+        cwd=home / "work",
+        env={**os.environ, **_FLOWER_ENVIRONMENT, "FLWR_HOME": str(home / "flower")},
+        umask=0o077,
+    )
+    stopping = threading.Event()
+
+    def stop(*_signal: object) -> None:
+        stopping.set()
+        process.terminate()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    status = process.wait()
+    if not stopping.is_set():
+        raise DeploymentError(f"the SuperNode of {kit.site} ended by itself with status {status}")
 
 
 class _Pace:
+    """Stands in for ``time`` in Flower's loop; waits 5 % longer each time that nothing came."""
+
     def __init__(self) -> None:
-        self._nap = _SHORT_NAP
+        self._wait = _BUSY_WAIT
 
     def sleep(self, seconds: float) -> None:
-        if seconds < 1:
-            self._nap = _SHORT_NAP
-            time.sleep(_SHORT_NAP)
-        else:
-            time.sleep(min(self._nap, seconds))
-            self._nap *= _PATIENCE
+        """Wait at most ``seconds``, which is below one only while a worker is at work."""
+        self._wait = _BUSY_WAIT if seconds < 1 else self._wait * _PATIENCE
+        time.sleep(min(self._wait, seconds))
 
 
-def _work(address: str, supernode: int) -> None:
+def _supernode(launcher: int, arguments: list[str]) -> None:
+    from flwr.supercore.inflatable import inflatable_utils
+    from flwr.supernode import start_client_internal
+    from flwr.supernode.cli.flower_supernode import flower_supernode
+
+    os.setsid()
+    for pull in (inflatable_utils.pull_objects, inflatable_utils.pull_and_inflate_object_from_tree):
+        pull.__kwdefaults__ = {**(pull.__kwdefaults__ or {}), "initial_backoff": _BUSY_WAIT}
+    start_client_internal.time = SimpleNamespace(sleep=_Pace().sleep)  # type: ignore[attr-defined,assignment]
+    host, port = "127.0.0.1", _free_port()
+    sys.argv = ["flower-supernode", "--isolation", "process", "--host", host, "--port", str(port), *arguments]
+    secret = Path(arguments[arguments.index("--superexec-auth-secret-file") + 1]).read_bytes()
+    supernode, workers = os.getpid(), os.fork()
+    if workers == 0:
+        _fork_workers(f"{host}:{port}", secret, supernode)
+
+    def leave_with_the_others() -> None:
+        while os.getppid() == launcher and os.waitpid(workers, os.WNOHANG) == (0, 0):
+            time.sleep(0.2)
+        os.kill(supernode, signal.SIGTERM)
+
+    threading.Thread(target=leave_with_the_others, daemon=True).start()
+    flower_supernode()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _fork_workers(address: str, secret: bytes, supernode: int) -> None:
+    """Fork a worker for each message until the SuperNode is gone, then end those that are left."""
     import httpx
+    import numpy as np
     from flwr.proto.runtime_pb2 import AcquireTaskRequest
-    from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor
+    from flwr.supercore.constant import TaskType
+    from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor, SuperExecAuthHttpInterceptor
     from flwr.supercore.runtime import RuntimeHttpClient
     from flwr.supernode.runtime.run_clientapp import run_clientapp
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    version = RuntimeVersionHttpInterceptor(component_name="SuperExec")
-    client = RuntimeHttpClient.from_server_address(address, True, None, [version])
-    request = AcquireTaskRequest(supported_task_types=["flwr-clientapp"])
+    authentication = SuperExecAuthHttpInterceptor(
+        master_secret=secret, protected_methods={"/flwr.proto.Runtime/AcquireTask"}
+    )
+    client = RuntimeHttpClient.from_server_address(
+        address, True, None, [RuntimeVersionHttpInterceptor(component_name="SuperExec"), authentication]
+    )
+    request = AcquireTaskRequest(supported_task_types=[TaskType.CLIENT_APP])
     while os.getppid() == supernode:
         try:
             token = client.AcquireTask(request).token
         except httpx.TransportError:
             token = ""
         if token and os.fork() == 0:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            import numpy
-            numpy.random.seed()
+            np.random.seed()  # or every worker would draw the same from NumPy's global generator
             run_clientapp(address, token, insecure=True, parent_pid=supernode)
-        time.sleep(_TASK_POLL)
-    os._exit(0)
+        time.sleep(_BUSY_WAIT)
+    os.killpg(0, signal.SIGKILL)
 
 
 if __name__ == "__main__":
-    _main(sys.argv[1:])
+    _supernode(int(sys.argv[1]), sys.argv[2:])

@@ -297,10 +297,17 @@ def _explain(file: str, problem: object) -> str:
 
 
 def _allowed(location: tuple[int | str, ...]) -> list[str]:
-    parts = {"data": Data, "sites": Sites, "split": Split, "trees": Trees, "synthetic": Synthetic}
-    stages = {
-        "statistics": StatisticsStage, "boosting": BoostingStage, "local": LocalStage, "evaluate": EvaluateStage,
-    }  # fmt: skip
-    holder = next((part for part in reversed(location[:-1]) if isinstance(part, str)), "plan")
-    model: type[Part] = {**parts, **stages}.get(holder, Plan)
-    return list(model.model_fields)
+    """List the keys of the table that holds an unknown key."""
+    tables: dict[str, type[Part]] = {
+        "data": Data,
+        "sites": Sites,
+        "split": Split,
+        "trees": Trees,
+        "synthetic": Synthetic,
+        "statistics": StatisticsStage,
+        "boosting": BoostingStage,
+        "local": LocalStage,
+        "evaluate": EvaluateStage,
+    }
+    holder = next((str(part) for part in reversed(location[:-1]) if isinstance(part, str)), "plan")
+    return list(tables.get(holder, Plan).model_fields)

@@ -6,7 +6,8 @@ key "kind" names the payload's type. Anything else on the wire is a ProtocolErro
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Mapping
+from typing import TypeVar, cast
 
 from flwr.app import ConfigRecord, RecordDict
 from pydantic import ValidationError
@@ -17,9 +18,8 @@ from common.serialization import digest
 
 P = TypeVar("P", bound=Payload)
 
-_KINDS: dict[str, type[Payload]] = {
-    payload.kind: payload for payload in (*REPLY_TO, *REPLY_TO.values(), Behind, Refusal)
-}
+_PAYLOADS: tuple[type[Payload], ...] = (*REPLY_TO, *REPLY_TO.values(), Behind, Refusal)
+_KINDS = {payload.kind: payload for payload in _PAYLOADS}
 
 
 def encode(header: Header, body: Payload) -> RecordDict:
@@ -49,7 +49,7 @@ def decode(content: RecordDict, *expected: type[P]) -> tuple[Header, P]:
     if payload is None or payload not in expected:
         allowed = ", ".join(sorted(option.kind for option in expected))
         raise ProtocolError(f"a message of another kind arrived where one of these was expected: {allowed}")
-    return _checked(Header, dict(content["header"])), _checked(payload, fields)  # type: ignore[return-value]
+    return _checked(Header, dict(content["header"])), _checked(cast(type[P], payload), fields)
 
 
 def size(content: RecordDict) -> int:
@@ -67,7 +67,7 @@ def content_digest(content: RecordDict) -> str:
     return digest(b"".join(len(part).to_bytes(8, "big") + part for part in parts))
 
 
-def _checked(model: type[P], fields: dict[str, object]) -> P:
+def _checked(model: type[P], fields: Mapping[str, object]) -> P:
     try:
         return model.model_validate(fields)
     except ValidationError as error:

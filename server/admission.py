@@ -51,7 +51,7 @@ def admit(courier: Courier, plan: Plan) -> Admitted:
     names = _wait_for_nodes(courier, plan, deadline)
     request = AdmissionRequest(plan_digest=plan.digest)
     delivery = courier.deliver(
-        {node: request for node in names},
+        dict.fromkeys(names, request),
         names={node: name for node, name in names.items() if name},
         deadline=max(deadline - courier.clock(), plan.sites.deadline_seconds / 2),
     )
@@ -64,7 +64,7 @@ def admit(courier: Courier, plan: Plan) -> Admitted:
             if body.site in replies:
                 raise QuorumError(f"admission: two nodes call themselves {body.site}; remove one of them")
             replies[body.site] = node, body
-    _judge(courier, plan, set(replies), reasons)
+    _judge(plan, set(replies), reasons)
     _check_schema({site: reply for site, (_, reply) in replies.items()})
     absent = _absent(plan, set(replies), reasons)
     if absent:
@@ -105,10 +105,10 @@ def _absent(plan: Plan, present: set[str], reasons: Mapping[str, str]) -> str:
     return "; ".join(f"{site}: {reason}" for site, reason in sorted(missing.items()))
 
 
-def _judge(courier: Courier, plan: Plan, present: set[str], reasons: Mapping[str, str]) -> None:
+def _judge(plan: Plan, present: set[str], reasons: Mapping[str, str]) -> None:
     absent = _absent(plan, present, reasons)
     if absent and plan.sites.on_missing == "fail":
-        raise QuorumError(f"admission: missing {absent}; the plan says on_missing = \"fail\"")
+        raise QuorumError(f'admission: missing {absent}; the plan says on_missing = "fail"')
     if len(present) < plan.sites.quorum:
         raise QuorumError(
             f"admission: {len(present)} sites answered, the quorum is {plan.sites.quorum}"

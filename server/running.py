@@ -15,6 +15,7 @@ from common.audit.event import Event, Kind
 from common.audit.log import AuditLog
 from common.boosting.model import Model, ModelHeader, to_xgboost_json
 from common.exceptions import FedwardError
+from common.messages import EvaluateReply
 from common.plan import BoostingStage, Plan, Repetition
 from common.serialization import canonical, digest, write_atomic
 from server.admission import admit
@@ -123,7 +124,8 @@ def _run(
     )
     results.write(folder / "metrics.json")
     write_report(results, folder)
-    log.append(Event(Kind.RUN_FINISHED, {"run": request.run, "metrics": digest((folder / "metrics.json").read_bytes())}))
+    metrics = digest((folder / "metrics.json").read_bytes())
+    log.append(Event(Kind.RUN_FINISHED, {"run": request.run, "metrics": metrics}))
     return results
 
 
@@ -146,9 +148,9 @@ def _train(study: Study, header: ModelHeader) -> tuple[Models, list[StageHistory
     return models, histories
 
 
-def _evaluate(study: Study, models: Models) -> dict[int, Mapping[str, evaluate.EvaluateReply]]:
+def _evaluate(study: Study, models: Models) -> evaluate.BySeed:
     plan = study.plan
-    evaluations = {}
+    evaluations: dict[int, Mapping[str, EvaluateReply]] = {}
     for seed in plan.seeds:
         trained = [models[Repetition(seed, fold)] for fold in plan.split.held_out]
         everywhere = [name for name in trained[0] if all(name in models_of_fold for models_of_fold in trained)]
@@ -156,7 +158,7 @@ def _evaluate(study: Study, models: Models) -> dict[int, Mapping[str, evaluate.E
             Contender(name, tuple(fold[name] for fold in trained), None if name.startswith("local/") else name)
             for name in everywhere
         ]
-        evaluations[seed] = evaluate.run(study, plan.evaluation, seed, contenders).replies
+        evaluations[seed] = evaluate.run(study, seed, contenders).replies
     return evaluations
 
 

@@ -33,6 +33,11 @@ class ServerSettings:
         return self.state / "audit.sqlite"
 
 
+def of_folder(folder: Path) -> ServerSettings:
+    """Return the settings of a coordinator whose everything lies in one folder."""
+    return ServerSettings(state=folder, runs=folder / "runs")
+
+
 def from_environment(environment: Mapping[str, str]) -> ServerSettings:
     """Read the folders from a process's environment.
 

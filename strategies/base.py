@@ -28,7 +28,7 @@ class BoostingStrategy(Protocol):
 
 
 def names() -> tuple[str, ...]:
-    """Registered strategies: the modules beside this one."""
+    """List the registered strategies: the modules beside this one."""
     found = (module for module in pkgutil.iter_modules(strategies.__path__) if not module.ispkg)
     return tuple(sorted(module.name for module in found if module.name != "base"))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol, cast
@@ -47,12 +47,13 @@ class Cohort:
         When the parts do not fit together. Arrays are copied and made read-only.
     """
 
-    patients: NDArray[np.str_]
-    features: NDArray[np.float32]
-    labels: NDArray[np.int8]
+    # Rows are kept out of repr(), which ends up in logs and tracebacks.
+    patients: NDArray[np.str_] = field(repr=False)
+    features: NDArray[np.float32] = field(repr=False)
+    labels: NDArray[np.int8] = field(repr=False)
     feature_names: tuple[str, ...]
     units: tuple[str, ...]
-    references: Mapping[str, NDArray[np.float64]]
+    references: Mapping[str, NDArray[np.float64]] = field(repr=False)
     excluded: Mapping[str, int]
     digest: str
 
@@ -142,8 +143,8 @@ def find(name: str) -> Dataset:
     return cast(Dataset, importlib.import_module(f"client.datasets.{name}"))
 
 
-def _set(cohort: Cohort, field: str, value: object) -> None:
-    object.__setattr__(cohort, field, value)
+def _set(cohort: Cohort, name: str, value: object) -> None:
+    object.__setattr__(cohort, name, value)
 
 
 def _frozen(values: NDArray[Any], dtype: type) -> NDArray[Any]:

@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 
 import common
 from client.datasets.base import Cohort, Select
-from client.datasets.reading.csv import Rows, Tables
+from client.datasets.reading.csv import Tables
+from client.datasets.reading.rows import Rows
 from common.exceptions import ConfigurationError, DataError, PlanError
 from common.tasks.base import Task
 
@@ -141,7 +142,7 @@ def sites(folder: Path, by: str) -> dict[str, Select]:
     with Tables(folder) as tables:
         hospitals = tables.read("hospital", ["hospitalid", "region"])
     hospitals.require_unique("hospitalid")
-    hospitals.decode("region", {name: 0.0 for name in _codes()["regions"]})
+    hospitals.decode("region", dict.fromkeys(_codes()["regions"], 0.0))
     if by == "region":
         return {name.lower(): Select(by, (name,)) for name in sorted(set(hospitals.columns["region"]) - {""})}
     numbers = sorted(hospitals.columns["hospitalid"], key=lambda number: (len(number), number))

@@ -83,7 +83,8 @@ def evaluate(
     references = {name: score for name, score in rows.references.items() if _both_classes(rows.labels, score)}
     candidates = {**probabilities, **references}
     figures: dict[str, list[float]] = {metric: [] for metric in METRICS}
-    counts: dict[str, list[int]] = {"negatives": [], "positives": []}
+    negatives: list[int] = []
+    positives: list[int] = []
     if tellable and _both_classes(rows.labels, rows.labels.astype(np.float64)):
         for scores in candidates.values():
             known = ~np.isnan(scores)
@@ -93,9 +94,18 @@ def evaluate(
                 figures[metric] += [round(v, DIGITS) for v in (interval.value, interval.low, interval.high)]
             if share == "curves":
                 histogram = score_histogram.score_bins(labels, values, SCORE_BINS)
-                counts["negatives"] += histogram.negatives.tolist()
-                counts["positives"] += histogram.positives.tolist()
-    return EvaluateReply(candidates=list(candidates), references=list(references), **figures, **counts)
+                negatives += histogram.negatives.tolist()
+                positives += histogram.positives.tolist()
+    return EvaluateReply(
+        candidates=list(candidates),
+        references=list(references),
+        auroc=figures["auroc"],
+        auprc=figures["auprc"],
+        brier=figures["brier"],
+        ece=figures["ece"],
+        negatives=negatives,
+        positives=positives,
+    )
 
 
 def _both_classes(labels: NDArray[np.int8], scores: NDArray[np.float64]) -> bool:

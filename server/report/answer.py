@@ -28,17 +28,17 @@ class Tally:
 
 
 def point(value: float) -> str:
-    """Three decimals, the precision of every figure on the page."""
+    """Write three decimals, the precision of every figure on the page."""
     return f"{value:.3f}"
 
 
 def span(figure: Interval) -> str:
-    """Ends of an interval: ``0.790–0.830``."""
+    """Write the ends of an interval: ``0.790–0.830``."""
     return f"{point(figure.low)}–{point(figure.high)}"
 
 
 def leading(all_lines: Sequence[Line]) -> Line | None:
-    """The federated model with the highest overall AUROC; the first one when none is known."""
+    """Choose the federated model with the highest overall AUROC; the first one when none is known."""
     federated = of_kind(all_lines, "federated")
     known = [line for line in federated if line.at(OVERALL)]
     return max(known, key=lambda line: _auroc(line), default=next(iter(federated), None))
@@ -78,7 +78,11 @@ def _headline(count: Tally | None, averaging_does_better: bool) -> str:
     if not helped:
         text = f"Federation did not help at {_of_all(sites, 'any of the')}"
         return text + (", and averaging the local models does better." if averaging_does_better else ".")
-    where = _of_all(sites, "all") if helped == sites else f"{'only ' if 2 * helped < sites else ''}{helped} of {sites} sites"
+    where = (
+        _of_all(sites, "all")
+        if helped == sites
+        else f"{'only ' if 2 * helped < sites else ''}{helped} of {sites} sites"
+    )
     return f"Federation helped at {where}" + (
         ", yet simply averaging the local models does better." if averaging_does_better else "."
     )
@@ -100,7 +104,11 @@ def _overall(all_lines: Sequence[Line]) -> list[str]:
     references = [(line.label, line.at(OVERALL)) for line in of_kind(all_lines, "reference")]
     return [
         f"Over all held-out patients, {'; '.join(shortened)}." if known else "The overall figures are withheld.",
-        *(f"The published score {name} reaches {point(f.value)} ({span(f)}) on the patients that have it." for name, f in references if f),
+        *(
+            f"The published score {name} reaches {point(f.value)} ({span(f)}) on the patients that have it."
+            for name, f in references
+            if f
+        ),
     ]
 
 

@@ -9,7 +9,8 @@ body { margin: 0; background: #fff; color: var(--ink);
   font-variant-numeric: tabular-nums; }
 main, header, footer { max-width: 74rem; margin: 0 auto; padding: 0 2rem; }
 header { padding-top: 2.75rem; }
-h1 { font-size: clamp(1.6rem, 1.2rem + 1.6vw, 2.2rem); line-height: 1.2; letter-spacing: -.015em; margin: .2rem 0 .7rem; text-wrap: balance; }
+h1 { font-size: clamp(1.6rem, 1.2rem + 1.6vw, 2.2rem); line-height: 1.2; letter-spacing: -.015em;
+  margin: .2rem 0 .7rem; text-wrap: balance; }
 h2 { font-size: 1.3rem; letter-spacing: -.01em; line-height: 1.3; margin: 0 0 .35rem; }
 h2 + .plots { margin-top: 1rem; }
 h3 { font-size: 1rem; margin: 0 0 .1rem; }
@@ -17,61 +18,81 @@ p { margin: 0 0 .7rem; }
 section { margin-top: 3.4rem; }
 .lead { color: var(--quiet); max-width: 46rem; margin-bottom: 1.2rem; }
 .brand { color: var(--accent); font-weight: 650; letter-spacing: .01em; }
-.badge { display: inline-block; background: #ffd23f; color: #3a2a00; font-weight: 750; letter-spacing: .06em; font-size: .82rem;
+.badge { display: inline-block; background: #ffd23f; color: #3a2a00; font-weight: 750; letter-spacing: .06em;
+  font-size: .82rem;
   padding: .28rem .75rem; border-radius: 999px; print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 .facts { display: flex; flex-wrap: wrap; gap: .3rem 1.6rem; margin: 0; color: var(--quiet); font-size: .9rem; }
 .facts div { display: flex; gap: .45rem; }
 .facts dt { color: var(--quiet); } .facts dd { margin: 0; color: var(--ink); }
-.answer { margin-top: 2rem; padding: 1.7rem 2rem 1.3rem; background: #f0f6fb; border-left: 4px solid var(--accent); border-radius: 3px 12px 12px 3px;
+.answer { margin-top: 2rem; padding: 1.7rem 2rem 1.3rem; background: #f0f6fb; border-left: 4px solid var(--accent);
+  border-radius: 3px 12px 12px 3px;
   print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 .answer h2 { font-size: clamp(1.25rem, 1rem + 1.1vw, 1.6rem); margin-bottom: .55rem; text-wrap: balance; }
 .answer p { max-width: 60rem; margin-bottom: .5rem; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(10.2rem, 1fr)); gap: 1px; background: var(--faint);
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(10.2rem, 1fr)); gap: 1px; background: #fff;
   border: 1px solid var(--faint); border-radius: 12px; overflow: hidden; margin: 1.5rem 0 0; }
-.tiles div { background: #fff; padding: 1rem 1.2rem; display: flex; flex-direction: column; }
+.tiles div { box-shadow: 0 0 0 1px var(--faint); padding: 1rem 1.2rem; display: flex; flex-direction: column; }
 .tiles dt { color: var(--quiet); font-size: .83rem; line-height: 1.35; order: 2; }
-.tiles dd { margin: 0 0 .1rem; font-size: 1.6rem; font-weight: 620; letter-spacing: -.02em; line-height: 1.25; order: 1; }
+.tiles dd { margin: 0 0 .1rem; font-size: 1.6rem; font-weight: 620; letter-spacing: -.02em; line-height: 1.25;
+  order: 1; }
 .tiles small { color: var(--quiet); font-size: .8rem; order: 3; }
 .scroll { overflow: auto; max-height: 40rem; -webkit-overflow-scrolling: touch; }
 table { border-collapse: collapse; width: 100%; font-size: .92rem; line-height: 1.35; }
-th, td { padding: .5rem .9rem; text-align: right; vertical-align: top; border-bottom: 1px solid var(--faint); white-space: nowrap; }
-thead th { font-weight: 600; vertical-align: bottom; font-size: .84rem; white-space: normal; min-width: 6rem; border-bottom: 1.5px solid #b9c1cb; }
+th, td { padding: .5rem .9rem; text-align: right; vertical-align: top; border-bottom: 1px solid var(--faint);
+  white-space: nowrap; }
+thead th { font-weight: 600; vertical-align: bottom; font-size: .84rem; white-space: normal; min-width: 6rem;
+  border-bottom: 1.5px solid #b9c1cb; }
 th:first-child { text-align: left; padding-left: 0; font-weight: 560; position: sticky; left: 0; background: #fff; }
 tbody th { max-width: 15rem; overflow-wrap: anywhere; white-space: normal; }
 td small { display: block; color: var(--quiet); font-size: .8rem; font-weight: 400; }
 td.best { font-weight: 700; }
 td.withheld { color: var(--quiet); font-style: italic; }
-.overall tbody tr:first-child > * { border-bottom: 1.5px solid #b9c1cb; } .total tbody tr:last-child > * { border-top: 1.5px solid #b9c1cb; }
-.text td { text-align: left; white-space: normal; overflow-wrap: anywhere; } .text thead th { text-align: left; }
-.swatch { display: block; width: 1.7rem; height: .28rem; border-radius: 2px; margin: 0 0 .3rem auto; print-color-adjust: exact; -webkit-print-color-adjust: exact; }
-.heat td { text-align: center; border: 2px solid #fff; border-radius: 6px; padding: .6rem; min-width: 4.6rem; vertical-align: middle;
+.overall tbody tr:first-child > * { border-bottom: 1.5px solid #b9c1cb; }
+.total tbody tr:last-child > * { border-top: 1.5px solid #b9c1cb; }
+.text td { text-align: left; white-space: normal; overflow-wrap: anywhere; } .text thead th { text-align: left; } .text tbody th { overflow-wrap: normal; }
+.swatch { display: block; width: 1.7rem; height: .28rem; border-radius: 2px; margin: 0 0 .3rem auto;
   print-color-adjust: exact; -webkit-print-color-adjust: exact; }
-.heat td, .heat thead th + th { width: 9rem; } .heat thead th { text-align: center; border: 0; } .heat thead th:first-child { text-align: left; color: var(--quiet); font-weight: 450; }
+.heat td { text-align: center; border: 2px solid #fff; border-radius: 6px; padding: .6rem; min-width: 4.6rem;
+  vertical-align: middle;
+  print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+.heat td, .heat thead th + th { width: 9rem; } .heat thead th { text-align: center; border: 0; }
+.heat thead th:first-child { text-align: left; color: var(--quiet); font-weight: 450; }
 .heat tbody th { border: 0; vertical-align: middle; } .heat td.dark { color: #fff; }
-.heat td.own { box-shadow: inset 0 0 0 2px #d55e00; font-weight: 650; } .heat td.withheld { background: var(--wash); font-size: .85rem; }
+.heat td.own { box-shadow: inset 0 0 0 2px #d55e00; font-weight: 650; }
+.heat td.withheld { background: var(--wash); font-size: .85rem; }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 27rem), 1fr)); gap: 2.6rem 3rem; }
 figure { margin: 0; min-width: 0; break-inside: avoid; }
-figcaption { color: var(--quiet); font-size: .88rem; line-height: 1.45; margin-bottom: .6rem; } figcaption h3 { color: var(--ink); font-size: 1rem; }
-svg { display: block; width: 100%; height: auto; max-width: 44rem; font-family: inherit; } svg * { stroke-linejoin: round; }
-.key { display: flex; flex-wrap: wrap; gap: .2rem 1.1rem; list-style: none; padding: 0; margin: .3rem 0 0; color: var(--ink); font-size: .84rem; }
-.key i { display: inline-block; width: .7rem; height: .7rem; border-radius: 50%; margin-right: .4rem; print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+figcaption { color: var(--quiet); font-size: .88rem; line-height: 1.45; margin-bottom: .6rem; }
+figcaption h3 { color: var(--ink); font-size: 1rem; }
+svg { display: block; width: 100%; height: auto; max-width: 44rem; font-family: inherit; }
+svg * { stroke-linejoin: round; }
+.key { display: flex; flex-wrap: wrap; gap: .2rem 1.1rem; list-style: none; padding: 0; margin: .3rem 0 0;
+  color: var(--ink); font-size: .84rem; }
+.key i { display: inline-block; width: .7rem; height: .7rem; border-radius: 50%; margin-right: .4rem;
+  print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 details { border-top: 1px solid var(--faint); } details:last-of-type { border-bottom: 1px solid var(--faint); }
-summary { cursor: pointer; padding: .8rem 0; font-weight: 560; } summary small { color: var(--quiet); font-weight: 400; margin-left: .4rem; }
+summary { cursor: pointer; padding: .8rem 0; font-weight: 560; }
+summary small { color: var(--quiet); font-weight: 400; margin-left: .4rem; }
 details > :not(summary) { margin-bottom: 1.3rem; }
 code, pre { font: .84rem/1.5 ui-monospace, "SF Mono", Menlo, Consolas, "Liberation Mono", monospace; }
 pre { background: var(--wash); padding: 1rem 1.2rem; border-radius: 8px; overflow: auto; max-height: 34rem; }
-ul.notes { padding-left: 1.2rem; margin: 0; max-width: 54rem; } ul.notes li { margin-bottom: .45rem; }
+ul.notes { padding-left: 1.2rem; margin-top: 0; max-width: 54rem; } ul.notes li { margin-bottom: .45rem; }
 footer { color: var(--quiet); font-size: .86rem; margin-top: 3.5rem; padding-top: 1.3rem; padding-bottom: 3.5rem; }
 footer p { max-width: 60rem; }
 @media (max-width: 40rem) {
-  body { font-size: 15px; } main, header, footer { padding-left: 1.1rem; padding-right: 1.1rem; } header { padding-top: 1.6rem; }
-  section { margin-top: 2.6rem; } .answer { padding: 1.2rem 1.2rem .8rem; } .tiles { grid-template-columns: 1fr 1fr; } .tiles div { padding: .8rem .9rem; }
+  body { font-size: 15px; } main, header, footer { padding-left: 1.1rem; padding-right: 1.1rem; }
+  header { padding-top: 1.6rem; }
+  section { margin-top: 2.6rem; } .answer { padding: 1.2rem 1.2rem .8rem; }
+  .tiles { grid-template-columns: 1fr 1fr; } .tiles div { padding: .8rem .9rem; }
   .tiles dd { font-size: 1.3rem; } th, td { padding: .45rem .6rem; }
 }
 @media print {
-  @page { margin: 14mm; } body { font-size: 10pt; } main, header, footer { padding: 0; max-width: none; } header { padding-top: 0; }
-  section { margin-top: 1.6rem; } .scroll, pre { max-height: none; overflow: visible; } pre { white-space: pre-wrap; overflow-wrap: anywhere; }
-  .plots { grid-template-columns: 1fr 1fr; gap: 1.2rem; } tr, figure, .tiles, .answer { break-inside: avoid; } h2, h3 { break-after: avoid; }
+  @page { margin: 14mm; } body { font-size: 10pt; } main, header, footer { padding: 0; max-width: none; }
+  header { padding-top: 0; }
+  section { margin-top: 1.6rem; } .scroll, pre { max-height: none; overflow: visible; }
+  pre { white-space: pre-wrap; overflow-wrap: anywhere; }
+  .plots { grid-template-columns: 1fr 1fr; gap: 1.2rem; } tr, figure, .tiles, .answer { break-inside: avoid; }
+  h2, h3 { break-after: avoid; }
   th, td { padding: .3rem .45rem; } th:first-child { position: static; }
 }
 """

@@ -50,12 +50,12 @@ class Line:
     histogram: ScoreHistogram | None
 
     def at(self, site: str, metric: str = "auroc") -> Interval | None:
-        """The figure at a site or "overall"; None when withheld or not evaluated."""
+        """Give the figure at a site or "overall"; None when withheld or not evaluated."""
         return self.figures.get((site, metric))
 
 
 def lines(results: Results, plan: Plan) -> tuple[Line, ...]:
-    """Candidates in reading order, each site's own local model as one of them."""
+    """Put candidates in reading order, each site's own local model as one of them."""
     by_kind = {kind: [c for c in results.candidates if c.kind == kind] for kind in ("federated", *_STYLES)}
     styles = iter(_FEDERATED * len(by_kind["federated"]))
     own = _own_models(by_kind["local"], by_kind["federated"], plan.evaluation.bootstraps)
@@ -69,28 +69,28 @@ def lines(results: Results, plan: Plan) -> tuple[Line, ...]:
 
 
 def local_lines(results: Results) -> tuple[Line, ...]:
-    """Each site's local model by itself, named after the site that trained it."""
+    """List each site's local model by itself, named after the site that trained it."""
     local = [candidate for candidate in results.candidates if candidate.kind == "local"]
     return tuple(_line(candidate, candidate.name.removeprefix("local/"), _STYLES["local"]) for candidate in local)
 
 
 def federated_label(name: str) -> str:
-    """Name of a strategy in words: "Federated bagging" for fedxgb_bagging."""
+    """Name a strategy in words: "Federated bagging" for fedxgb_bagging."""
     return f"Federated {name.removeprefix('fedxgb_').replace('_', ' ')}"
 
 
 def of_kind(all_lines: Sequence[Line], kind: str) -> tuple[Line, ...]:
-    """Lines of one kind, in order."""
+    """Select the lines of one kind, in order."""
     return tuple(line for line in all_lines if line.kind == kind)
 
 
 def better(first: Interval, second: Interval) -> bool:
-    """Whether a figure is higher at the three decimals the page shows."""
+    """Tell whether a figure is higher at the three decimals the page shows."""
     return round(first.value, 3) > round(second.value, 3)
 
 
 def overlap(first: Interval, second: Interval) -> bool:
-    """Whether two intervals share a point."""
+    """Tell whether two intervals share a point."""
     return first.low <= second.high and second.low <= first.high
 
 
@@ -111,11 +111,13 @@ def _average(intervals: Sequence[Interval | None]) -> Interval | None:
     known = [interval for interval in intervals if interval is not None]
     if len(known) < len(intervals):
         return None
-    return Interval(value=fmean(i.value for i in known), low=fmean(i.low for i in known), high=fmean(i.high for i in known))
+    return Interval(
+        value=fmean(i.value for i in known), low=fmean(i.low for i in known), high=fmean(i.high for i in known)
+    )
 
 
 def _histograms(scores: Iterator[Score]) -> Iterator[ScoreHistogram]:
-    """Counts of the scores that share them and hold both classes."""
+    """Yield the counts of the scores that share them and hold both classes."""
     for score in scores:
         if sum(score.negatives) and sum(score.positives):
             yield ScoreHistogram(np.array(score.negatives, np.int64), np.array(score.positives, np.int64))

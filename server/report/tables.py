@@ -21,6 +21,7 @@ class Cell:
     note: str = ""
     look: str = ""
     shade: str = ""
+    code: bool = False
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Row:
 
 
 def figures(lines: Sequence[Line], sites: Sequence[str], metric: str) -> list[Row]:
-    """One metric: a row a site, the overall row first, a column a candidate; the best of a row stands out.
+    """Lay out one metric: a row a site, the overall row first, a column a candidate; the best of a row stands out.
 
     References are left out of the comparison: they cover only the patients that have them.
     """
@@ -46,7 +47,7 @@ def figures(lines: Sequence[Line], sites: Sequence[str], metric: str) -> list[Ro
 
 
 def cross_site(lines: Sequence[Line], sites: Sequence[str]) -> list[Row]:
-    """AUROC of each model on each site's patients; darker is better, a site's own patients are framed."""
+    """Show AUROC of each model on each site's patients; darker is better, a site's own patients are framed."""
     values = [figure.value for line in lines for site in sites if (figure := line.at(site))]
     low, high = min(values, default=0.0), max(values, default=1.0)
     return [
@@ -56,7 +57,7 @@ def cross_site(lines: Sequence[Line], sites: Sequence[str]) -> list[Row]:
 
 
 def cohort(results: Results) -> list[Row]:
-    """Patients, stays and outcomes of every site, and their sums where nothing is withheld."""
+    """Count patients, stays and outcomes of every site, and their sums where nothing is withheld."""
     rows = []
     for site in results.sites:
         rows.append(Row(site.name, (
@@ -71,7 +72,7 @@ def cohort(results: Results) -> list[Row]:
 
 
 def excluded(results: Results) -> list[Row]:
-    """Stays each inclusion rule lost, by site."""
+    """Count the stays each inclusion rule lost, by site."""
     rules = dict.fromkeys(rule for site in results.sites for rule in site.excluded)
     return [
         Row(rule, tuple(
@@ -83,7 +84,7 @@ def excluded(results: Results) -> list[Row]:
 
 
 def exchanges(stages: Sequence[StageHistory]) -> list[Row]:
-    """Rounds, bytes and seconds of every training stage, summed over its repetitions."""
+    """Sum rounds, bytes and seconds of every training stage over its repetitions."""
     rows = []
     for name in dict.fromkeys(stage.name for stage in stages):
         rounds = [r for stage in stages if stage.name == name for r in stage.rounds]
@@ -93,13 +94,13 @@ def exchanges(stages: Sequence[StageHistory]) -> list[Row]:
             Cell(size(sum(r.bytes_down for r in rounds))),
             Cell(size(sum(r.bytes_up for r in rounds))),
             Cell(duration(seconds)),
-            Cell(f"{seconds / len(rounds):.3g} s" if rounds else ABSENT),
+            Cell(duration(seconds / len(rounds)) if rounds else ABSENT),
         )))  # fmt: skip
     return rows
 
 
 def absences(stages: Sequence[StageHistory]) -> list[Row]:
-    """Who was missing from which rounds, and why."""
+    """Tell who was missing from which rounds, and why."""
     rounds: dict[tuple[str, str, str], list[int]] = {}
     for stage in stages:
         for r in stage.rounds:
@@ -107,28 +108,39 @@ def absences(stages: Sequence[StageHistory]) -> list[Row]:
                 where = f"{stage.name}, seed {stage.seed}, fold {stage.fold}"
                 rounds.setdefault((site, where, reason), []).append(r.number)
     return [
-        Row(site, (Cell(f"{where}, round {_ranges(numbers)}"), Cell(reason)))
+        Row(site, (Cell(f"{where}, {_rounds(numbers)}"), Cell(reason)))
         for (site, where, reason), numbers in rounds.items()
     ]
 
 
+def models(results: Results) -> list[Row]:
+    """List model files with their digests."""
+    return [
+        Row(model.name, (
+            Cell(f"{model.seed}"), Cell(f"{model.fold}"), Cell(f"{model.trees:,}"), Cell(size(model.bytes)),
+            Cell(model.file, code=True), Cell(model.digest, code=True),
+        ))
+        for model in results.models
+    ]  # fmt: skip
+
+
 def outcome_heading(task: Task) -> str:
-    """Column heading of the outcome: "Died in hospital"."""
+    """Write the column heading of the outcome: "Died in hospital"."""
     return task.label[0].upper() + task.label[1:]
 
 
 def small(count: int | None, minimum: int) -> Cell:
-    """A count that stands alone: withheld means between 1 and the minimum."""
+    """Show a count that stands alone: withheld means between 1 and the minimum."""
     return withheld(f"<{minimum}") if count is None else Cell(f"{count:,}")
 
 
 def withheld(text: str = WITHHELD) -> Cell:
-    """A cell that a site's small-cell rule keeps back."""
+    """Make a cell that a site's small-cell rule keeps back."""
     return Cell(text, look="withheld")
 
 
 def size(count: float) -> str:
-    """Bytes with a decimal unit."""
+    """Write bytes with a decimal unit."""
     for unit in ("B", "kB", "MB", "GB"):
         if count < 1000:
             break
@@ -137,7 +149,9 @@ def size(count: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a reader says them: "4.2 s", "3 min 20 s", "2 h 5 min"."""
+    """Write seconds as a reader says them: "53 ms", "4.2 s", "3 min 20 s", "2 h 5 min"."""
+    if seconds < 1:
+        return f"{1000 * seconds:.3g} ms"
     if seconds < 60:
         return f"{seconds:.3g} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -177,12 +191,13 @@ def _total(counts: Iterable[int | None]) -> int | None:
     return None if None in known else sum(count for count in known if count is not None)
 
 
-def _ranges(numbers: Sequence[int]) -> str:
-    """Rising numbers with runs joined: "1, 4–7"."""
+def _rounds(numbers: Sequence[int]) -> str:
+    """Rising numbers with runs joined: "rounds 1, 4–7"."""
     runs: list[list[int]] = []
     for number in numbers:
         if runs and number == runs[-1][-1] + 1:
             runs[-1].append(number)
         else:
             runs.append([number])
-    return ", ".join(f"{run[0]}–{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)
+    text = ", ".join(f"{run[0]}–{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)
+    return f"round{'s' if len(numbers) > 1 else ''} {text}"

@@ -4,23 +4,29 @@ PAGE = """
 {%- macro table(caption, head, rows, look="") -%}
 <div class="scroll"><table class="{{ look }}" aria-label="{{ caption }}">
 <thead><tr>{% for cell in head %}<th scope="col">{{ cell }}</th>{% endfor %}</tr></thead>
-<tbody>{% for row in rows %}<tr><th scope="row">{{ row.heading }}</th>{{ cells(row) }}</tr>
-{% endfor %}</tbody></table></div>
-{%- endmacro -%}
-{%- macro cells(row) -%}
-{% for cell in row.cells %}<td{% if cell.look %} class="{{ cell.look }}"{% endif %}
-{%- if cell.shade %} style="background:{{ cell.shade }}"{% endif %}>{{ cell.text }}
-{%- if cell.note %}<small>{{ cell.note }}</small>{% endif %}</td>{% endfor %}
+{{ body(rows) }}</table></div>
 {%- endmacro -%}
 {%- macro figures(caption, rows) -%}
 <div class="scroll"><table class="overall" aria-label="{{ caption }}">
-<thead><tr><th scope="col">Held-out patients of</th>{% for line in lines %}<th scope="col"><span class="swatch" style="background:{{ line.color }}"></span>{{ line.label }}</th>{% endfor %}</tr></thead>
-<tbody>{% for row in rows %}<tr><th scope="row">{{ row.heading }}</th>{{ cells(row) }}</tr>
-{% endfor %}</tbody></table></div>
+<thead><tr><th scope="col">Held-out patients of</th>
+{%- for line in lines %}
+<th scope="col"><span class="swatch" style="background:{{ line.color }}"></span>{{ line.label }}</th>
+{%- endfor %}</tr></thead>
+{{ body(rows) }}</table></div>
+{%- endmacro -%}
+{%- macro body(rows) -%}
+<tbody>{% for row in rows %}<tr><th scope="row">{{ row.heading }}</th>
+{%- for cell in row.cells %}<td{% if cell.look %} class="{{ cell.look }}"{% endif %}
+{%- if cell.shade %} style="background:{{ cell.shade }}"{% endif %}>
+{%- if cell.code %}<code>{{ cell.text }}</code>{% else %}{{ cell.text }}{% endif %}
+{%- if cell.note %}<small>{{ cell.note }}</small>{% endif %}</td>{% endfor %}</tr>
+{% endfor %}</tbody>
 {%- endmacro -%}
 {%- macro plot(title, text, svg, key=()) -%}
 <figure><figcaption><h3>{{ title }}</h3>{{ text }}
-{%- if key %}<ul class="key">{% for line in key %}<li><i style="background:{{ line.color }}"></i>{{ line.label }}</li>{% endfor %}</ul>{% endif -%}
+{%- if key %}<ul class="key">
+{%- for line in key %}<li><i style="background:{{ line.color }}"></i>{{ line.label }}</li>{% endfor %}</ul>
+{%- endif -%}
 </figcaption>{{ svg }}</figure>
 {%- endmacro -%}
 <!doctype html>
@@ -33,10 +39,13 @@ PAGE = """
 </head>
 <body>
 <header>
-<p><span class="brand">Fedward</span>{% if results.synthetic %}&ensp;<strong class="badge">SYNTHETIC DATA, NO REAL PATIENTS</strong>{% endif %}</p>
+<p><span class="brand">Fedward</span>
+{%- if results.synthetic %}&ensp;<strong class="badge">SYNTHETIC DATA, NO REAL PATIENTS</strong>{% endif %}</p>
 <h1>{{ plan.title }}</h1>
-<dl class="facts">{% for name, value in facts %}<div><dt>{{ name }}</dt><dd>{{ value }}</dd></div>{% endfor %}</dl>
-<div class="answer"><h2>{{ answer.headline }}</h2>{% for sentence in answer.sentences %}<p>{{ sentence }}</p>{% endfor %}</div>
+<dl class="facts">
+{%- for name, value in facts %}<div><dt>{{ name }}</dt><dd>{{ value }}</dd></div>{% endfor %}</dl>
+<div class="answer"><h2>{{ answer.headline }}</h2>
+{%- for sentence in answer.sentences %}<p>{{ sentence }}</p>{% endfor %}</div>
 <dl class="tiles">{% for tile in tiles %}<div><dt>{{ tile.heading }}</dt><dd>{{ tile.cells[0].text }}</dd>
 {%- if tile.cells[0].note %}<small>{{ tile.cells[0].note }}</small>{% endif %}</div>{% endfor %}</dl>
 </header>
@@ -45,7 +54,8 @@ PAGE = """
 <section id="figures">
 <h2>Who predicts best, and where</h2>
 <p class="lead">AUROC with its 95 % interval on patients no model was trained on. The highest figure of a row is bold
-{%- if has_reference %}; the published score is left out of that, because it covers only the patients that have it{% endif %}.</p>
+{%- if has_reference %}; the published score is left out of that, because it covers only the patients that have it
+{%- endif %}.</p>
 {{ figures("AUROC", auroc) }}
 {% for name, rows in further %}
 <details><summary>{{ name }}<small>{{ metric_notes[name] }}</small></summary>{{ figures(name, rows) }}</details>
@@ -55,7 +65,9 @@ PAGE = """
 {% if curves or forest %}
 <section id="plots">
 <h2>All held-out patients together</h2>
-<p class="lead">{% if curves %}Drawn from counts of stays per score bin, summed over sites{% if seeds > 1 %} and over {{ seeds }} seeds{% endif %}. No patient's score left a site.
+<p class="lead">
+{%- if curves %}Drawn from counts of stays per score bin, summed over sites
+{%- if seeds > 1 %} and over {{ seeds }} seeds{% endif %}. No patient's score left a site.
 {%- else %}The plan shares figures only, so there are no counts to draw curves from.{% endif %}</p>
 <div class="plots">
 {% for figure in curves %}{{ plot(figure.title, figure.text, figure.svg) }}{% endfor %}
@@ -67,8 +79,8 @@ PAGE = """
 {% if matrix %}
 <section id="matrix">
 <h2>Every model at every site</h2>
-<p class="lead">AUROC of the model in the row on the patients of the site in the column; darker is better. Framed: a site's own model at home.
-A row that stays dark is a model that travels well.</p>
+<p class="lead">AUROC of the model in the row on the patients of the site in the column; darker is better.
+Framed: a site's own model at home. A row that stays dark is a model that travels well.</p>
 {{ table("AUROC of every model at every site", ["Model"] + ["All patients"] + sites, matrix, "heat") }}
 </section>
 {% endif %}
@@ -84,34 +96,42 @@ A row that stays dark is a model that travels well.</p>
 
 <section id="sites">
 <h2>Sites</h2>
-<p class="lead">Whole cohorts, before patients are held out. Counts from 1 to {{ results.minimum_cell - 1 }} are withheld by each site, and counts from which one could be worked out.</p>
-{{ table("Sites", ["Site", "Patients", plan_task.unit[0] | upper + plan_task.unit[1:] + "s", outcome], cohort, "total" if cohort | length > sites | length else "") }}
+<p class="lead">Whole cohorts, before patients are held out. Counts from 1 to {{ results.minimum_cell - 1 }} are
+withheld by each site, and counts from which one could be worked out.</p>
+{{ table("Sites", ["Site", "Patients", units[0] | upper ~ units[1:], outcome], cohort,
+         "total" if cohort | length > sites | length else "") }}
 </section>
 
 <section id="details">
 <h2>Details</h2>
-<details><summary>How it was measured</summary><ul class="notes">{% for note in measured %}<li>{{ note }}</li>{% endfor %}</ul></details>
-<details{% if absences or results.decisions %} open{% endif %}><summary>Missing sites and decisions<small>{{ absences | length or "nobody missing" }}
-{%- if absences %} absence{{ "s" if absences | length > 1 }}{% endif %}</small></summary>
+<details><summary>How it was measured</summary>
+<ul class="notes">{% for note in measured %}<li>{{ note }}</li>{% endfor %}</ul></details>
+<details{% if absences or results.decisions %} open{% endif %}><summary>Missing sites and decisions
+{%- if not absences %}<small>nobody was missing</small>{% endif %}</summary>
 {% if absences %}{{ table("Missing sites", ["Site", "When", "Why"], absences, "text") }}{% endif %}
-{% if results.decisions %}<ul class="notes">{% for decision in results.decisions %}<li>{{ decision }}</li>{% endfor %}</ul>{% endif %}
-{% if not absences and not results.decisions %}<p>Every invited site answered in every round, and no rule had to decide anything.</p>{% endif %}
-</details>
-{% if exchanges %}<details><summary>Bytes and seconds<small>by stage, all repetitions and sites together</small></summary>
-{{ table("Exchanges", ["Stage", "Rounds", "To sites", "From sites", "Seconds", "A round"], exchanges) }}</details>{% endif %}
-{% if excluded %}<details><summary>Stays excluded<small>by inclusion rule</small></summary>
-{{ table("Excluded stays", ["Rule"] + sites, excluded) }}</details>{% endif %}
-<details><summary>Models<small>{{ results.models | length }} file{{ "s" if results.models | length != 1 }} in the run's folder</small></summary>
-<div class="scroll"><table class="text" aria-label="Models"><thead><tr>{% for head in ("Model", "Seed", "Fold", "Trees", "Size", "File", "SHA-256") %}<th scope="col">{{ head }}</th>{% endfor %}</tr></thead>
-<tbody>{% for model in results.models %}<tr><th scope="row">{{ model.name }}</th><td>{{ model.seed }}</td><td>{{ model.fold }}</td><td>{{ model.trees }}</td><td>{{ model.bytes | size }}</td><td><code>{{ model.file }}</code></td><td><code>{{ model.digest }}</code></td></tr>
-{% endfor %}</tbody></table></div></details>
-<details><summary>Plan<small>SHA-256 <code>{{ results.plan_digest }}</code></small></summary><pre>{{ plan_text }}</pre></details>
-<details><summary>Versions</summary><div class="scroll"><table class="text" aria-label="Versions">
-<tbody>{% for name, version in results.versions | dictsort %}<tr><th scope="row">{{ name }}</th><td>{{ version }}</td></tr>{% endfor %}</tbody></table></div></details>
+{% if results.decisions %}
+<ul class="notes">{% for decision in results.decisions %}<li>{{ decision }}</li>{% endfor %}</ul>
+{% elif not absences %}
+<p>Every invited site answered in every round, and no rule had to decide anything.</p>
+{% endif %}</details>
+{% if exchanges %}
+<details><summary>Bytes and seconds<small>by stage, all repetitions and sites together</small></summary>
+{{ table("Exchanges", ["Stage", "Rounds", "To sites", "From sites", "Time", "A round"], exchanges) }}</details>
+{% endif %}
+{% if excluded %}
+<details><summary>{{ units[0] | upper ~ units[1:] }} excluded<small>by inclusion rule</small></summary>
+{{ table("Excluded stays", ["Rule"] + sites, excluded) }}</details>
+{% endif %}
+<details><summary>Models<small>files in the run's folder</small></summary>
+{{ table("Models", ["Model", "Seed", "Fold", "Trees", "Size", "File", "SHA-256"], models, "text") }}</details>
+<details><summary>Plan<small>SHA-256 <code>{{ results.plan_digest }}</code></small></summary>
+<pre>{{ plan_text }}</pre></details>
+<details><summary>Versions</summary>{{ table("Versions", ["Software", "Version"], versions, "text") }}</details>
 </section>
 </main>
 <footer>{% for credit in credits %}<p>{{ credit }}</p>{% endfor %}
-<p>The numbers behind this page are in <code>metrics.json</code> beside it. A research result, not a medical device.</p></footer>
+<p>The numbers behind this page are in <code>metrics.json</code> beside it.
+A research result, not a medical device.</p></footer>
 </body>
 </html>
 """

@@ -26,9 +26,7 @@ class FinishedRound(BaseModel):
     model: str
 
 
-def run(
-    study: Study, stage: BoostingStage, header: ModelHeader, repetition: Repetition
-) -> tuple[Model, StageHistory]:
+def run(study: Study, stage: BoostingStage, header: ModelHeader, repetition: Repetition) -> tuple[Model, StageHistory]:
     """Grow one model over all rounds of the stage.
 
     Raises
@@ -58,9 +56,7 @@ def _grown(model: Model, finished: FinishedRound, key: str) -> Model:
     return model
 
 
-def _exchange(
-    study: Study, stage: BoostingStage, repetition: Repetition, model: Model, number: int
-) -> FinishedRound:
+def _exchange(study: Study, stage: BoostingStage, repetition: Repetition, model: Model, number: int) -> FinishedRound:
     strategy = base.find(stage.strategy)
     chain = chain_name(stage.name, repetition)
     sites = study.members.names

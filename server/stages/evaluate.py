@@ -14,13 +14,14 @@ from common.boosting.model import Model
 from common.boosting.transfer import pack
 from common.exceptions import ProtocolError
 from common.messages import MEAN_OF_LOCAL, SCORE_BINS, EvaluateReply, EvaluateRequest
-from common.plan import EvaluateStage, Repetition
+from common.plan import Repetition
 from common.score_histogram import ScoreHistogram
 from server.results import Candidate, Interval, Score
 from server.stages.study import Study, chain_name
 
 METRICS = ("auroc", "auprc", "brier", "ece")
 OVERALL = "overall"
+BySeed = Mapping[int, Mapping[str, EvaluateReply]]
 Kind = Literal["federated", "local", "ensemble", "pooled", "reference"]
 
 
@@ -40,7 +41,7 @@ class Contender:
     chain: str | None
 
 
-def run(study: Study, stage: EvaluateStage, seed: int, contenders: Sequence[Contender]) -> Evaluation:
+def run(study: Study, seed: int, contenders: Sequence[Contender]) -> Evaluation:
     """Ask every site to score its held-out patients with every contender."""
     key = f"evaluate/{seed}"
     finished = study.checkpoint.recall(key, Evaluation)
@@ -51,9 +52,7 @@ def run(study: Study, stage: EvaluateStage, seed: int, contenders: Sequence[Cont
     return finished
 
 
-def candidates(
-    evaluations: Mapping[int, Mapping[str, EvaluateReply]], federated: Sequence[str], bootstraps: int
-) -> tuple[Candidate, ...]:
+def candidates(evaluations: BySeed, federated: Sequence[str], bootstraps: int) -> tuple[Candidate, ...]:
     """Scores by candidate from the replies of each seed and site.
 
     Parameters

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -15,7 +15,6 @@ from server.progress import Progress
 from strategies.rounds.membership import Answers, Members
 
 R = TypeVar("R", bound=Payload)
-
 
 
 @dataclass
@@ -68,11 +67,10 @@ class Study:
         if not first.behind:
             return first
         second = self.members.ask({site: request(site, True) for site in first.behind}, reply, what=what, check=check)
-        missing: Mapping[str, str] = second.missing | {site: "still behind" for site in second.behind}
         return Answers(
             replies=dict(sorted({**first.replies, **second.replies}.items())),
             behind={},
-            missing={**first.missing, **missing},
+            missing={**first.missing, **second.missing, **dict.fromkeys(second.behind, "still behind")},
             seconds=first.seconds + second.seconds,
             bytes_down=first.bytes_down + second.bytes_down,
             bytes_up=first.bytes_up + second.bytes_up,

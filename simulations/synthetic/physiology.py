@@ -80,9 +80,7 @@ MEASUREMENTS = {
     "heartrate": Measurement("vitals", 98, 17, 18, 20, 220, 0),
     "meanbp": Measurement("vitals", 84, -16, 18, 30, 200, 0),
     "urine": Measurement("urine", 7.3, -0.4, 0.45, 0, 12000, 1, logarithm=True),
-    "wbc": Measurement(
-        "blood", 2.35, 0.2, 0.4, 0.1, 200, 1, logarithm=True, diseases={"leukemia": 0.7, "aids": -0.6}
-    ),
+    "wbc": Measurement("blood", 2.35, 0.2, 0.4, 0.1, 200, 1, logarithm=True, diseases={"leukemia": 0.7, "aids": -0.6}),
     "hematocrit": Measurement("blood", 33, -2, 5.5, 12, 60, diseases={"leukemia": -5, "metastaticcancer": -3}),
     "sodium": Measurement("chemistry", 138, 3.5, 3.5, 105, 175, 0, either=True),
     "creatinine": Measurement("chemistry", 0.1, 0.35, 0.45, 0.1, 20, 2, logarithm=True),

@@ -83,9 +83,7 @@ class Courier:
         packed = self._pack(requests)
         ids = list(self.grid.push_messages(list(packed.values())))
         waiting = {message_id: node for message_id, node in zip(ids, packed, strict=True) if message_id}
-        missing = {
-            node: "unreachable" for message_id, node in zip(ids, packed, strict=True) if not message_id
-        }
+        missing = {node: "unreachable" for message_id, node in zip(ids, packed, strict=True) if not message_id}
         arrived, returned = self._collect(waiting, not_awaited, start + deadline)
         replies, refused = self._open(requests, names, arrived)
         missing |= refused

@@ -112,7 +112,7 @@ class Members:
         absent = "; ".join(f"{site}: {reason}" for site, reason in sorted(missing.items()))
         left = len(set(self.nodes) - set(missing) - self._away)
         if self.rule.on_missing == "fail":
-            raise QuorumError(f"{what}: missing {absent}; the plan says on_missing = \"fail\"")
+            raise QuorumError(f'{what}: missing {absent}; the plan says on_missing = "fail"')
         if left < self.rule.quorum:
             raise QuorumError(f"{what}: missing {absent}; {left} sites are left, the quorum is {self.rule.quorum}")
         decision = f"{what}: went on without {absent}"

@@ -11,120 +11,18 @@ import codecs
 import csv
 import gzip
 import hashlib
-import math
-import re
 import zlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, cast
+from typing import IO, cast
 
 import duckdb
 import numpy as np
-from numpy.typing import NDArray
 
+from client.datasets.reading.rows import Rows
 from common.exceptions import DataError
 from common.serialization import digest_json
-
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Some rows of one table, as text.
-
-    Attributes
-    ----------
-    file : str
-        File name, for messages.
-    numbers : ndarray of int64, shape (n,)
-        1-based numbers of the data rows in the file.
-    columns : mapping of str to ndarray of str objects, shape (n,)
-        Cells by column name; an empty cell is "".
-    """
-
-    file: str
-    numbers: NDArray[np.int64]
-    columns: Mapping[str, NDArray[np.object_]]
-
-    def __len__(self) -> int:
-        """Count the rows."""
-        return len(self.numbers)
-
-    def take(self, rows: NDArray[Any]) -> Rows:
-        """Return the rows at some positions (integers or a mask)."""
-        return Rows(self.file, self.numbers[rows], {name: cells[rows] for name, cells in self.columns.items()})
-
-    def require_unique(self, field: str) -> None:
-        """Refuse a key that appears twice.
-
-        Raises
-        ------
-        DataError
-            Naming the second row.
-        """
-        seen: dict[str, int] = {}
-        for number, cell in zip(self.numbers, self.columns[field], strict=True):
-            if seen.setdefault(cell, int(number)) != number:
-                raise DataError(f"the same key as in row {seen[cell]}", file=self.file, row=int(number), field=field)
-
-    def require_filled(self, field: str) -> None:
-        """Refuse an empty cell.
-
-        Raises
-        ------
-        DataError
-            Naming the row.
-        """
-        empty = self.numbers[self.columns[field] == ""]
-        if len(empty):
-            raise DataError("an empty cell", file=self.file, row=int(empty[0]), field=field)
-
-    def decode(self, field: str, meanings: Mapping[str, float]) -> NDArray[np.float64]:
-        """Translate a coded column; an empty cell is NaN.
-
-        Parameters
-        ----------
-        field : str
-        meanings : mapping of str to float
-            The complete vocabulary. It is public: an error lists it.
-
-        Raises
-        ------
-        DataError
-            On any other text, naming the row.
-        """
-        return self._translate(field, {"": math.nan, **meanings}, f"allowed: {', '.join(map(repr, meanings))} or empty")
-
-    def measure(self, field: str, meanings: Mapping[str, float] | None = None) -> NDArray[np.float64]:
-        """Translate a column of decimal numbers; an empty cell is NaN.
-
-        Parameters
-        ----------
-        field : str
-        meanings : mapping of str to float, optional
-            Texts with a meaning of their own, such as "> 89".
-
-        Raises
-        ------
-        DataError
-            On any text that is not a finite decimal number, naming the row.
-        """
-        known: dict[str, float] = {"": math.nan, **(meanings or {})}
-        for cell in set(self.columns[field]) - known.keys():
-            if _NUMBER.fullmatch(cell) and math.isfinite(float(cell)):
-                known[cell] = float(cell)
-        return self._translate(field, known, "a decimal number is expected")
-
-    def _translate(self, field: str, known: Mapping[str, float], expected: str) -> NDArray[np.float64]:
-        cells = self.columns[field]
-        for number, cell in zip(self.numbers, cells, strict=True):
-            if cell not in known:
-                raise DataError(
-                    "a value that is not understood", file=self.file, row=int(number), field=field, fix=expected
-                )
-        return np.fromiter((known[cell] for cell in cells), dtype=np.float64, count=len(cells))
 
 
 class Tables:
@@ -199,26 +97,17 @@ class Tables:
         path = self._find(table)
         self._digests[table] = _fingerprint(path)
         header = _header(path)
-        column, texts = where or ("", ())
-        needed = [*columns, column] if where else list(columns)
-        if absent := [name for name in needed if name not in header]:
+        key, texts = where or (None, ())
+        if absent := sorted({*columns, key or columns[0]} - set(header)):
             raise DataError(f"required columns are missing: {', '.join(absent)}", file=path.name)
-        position = {name: f"c{i}" for i, name in enumerate(header)}
-        # Columns are known to DuckDB by position: no text of the file ever becomes SQL.
-        layout = ", ".join(f"{cell}: 'VARCHAR'" for cell in position.values())
-        cells = ", ".join(f"coalesce({position[name]}, '')" for name in columns)
-        source = (
-            "read_csv(?, auto_detect=false, strict_mode=true, header=true, delim=',', quote='\"', escape='\"', "
-            f"columns={{{layout}}})"
-        )
-        wanted = f"WHERE coalesce({position[column]}, '') IN (SELECT unnest(?::VARCHAR[]))" if where else ""
-        numbered = f"SELECT row_number() OVER () AS number, * FROM {source}"
-        query = f"SELECT number, {cells} FROM ({numbered}) {wanted} ORDER BY number"
+        parameters = [str(path), list(texts)] if where else [str(path)]
         try:
-            result = self._connection.execute(query, [str(path), list(texts)] if where else [str(path)]).fetchnumpy()
+            result = self._connection.execute(_query(header, columns, key), parameters).fetchnumpy()
         except duckdb.Error as error:
-            _locate(path, len(header))
-            raise DataError(f"not readable as CSV ({type(error).__name__})", file=path.name) from None
+            result, refusal = {}, type(error).__name__
+        if not result:
+            # Raised out here, so that DuckDB's error with its quoted line is not even this one's context.
+            raise _locate(path, len(header)) or DataError(f"not readable as CSV ({refusal})", file=path.name)
         numbers, *found = result.values()
         return Rows(path.name, numbers.astype(np.int64), dict(zip(columns, found, strict=True)))
 
@@ -233,9 +122,17 @@ class Tables:
             case []:
                 raise DataError(f"no {table}.csv or {table}.csv.gz in {self._folder}", file=table)
             case several:
-                raise DataError(
-                    f"several files: {', '.join(path.name for path in several)}", file=table, fix="keep one"
-                )
+                raise DataError(f"more than one file: {', '.join(path.name for path in several)}", file=table)
+
+
+def _query(header: Sequence[str], columns: Sequence[str], key: str | None) -> str:
+    """Write SQL that numbers the rows, then filters; columns go by position: no text of the file is ever part of it."""
+    cell = {name: f"coalesce(c{i}, '')" for i, name in enumerate(header)}
+    layout = ", ".join(f"c{i}: 'VARCHAR'" for i in range(len(header)))
+    form = "auto_detect=false, strict_mode=true, header=true, delim=',', quote='\"', escape='\"'"
+    numbered = f"SELECT row_number() OVER () AS number, * FROM read_csv(?, {form}, columns={{{layout}}})"  # noqa: S608
+    wanted = f"WHERE {cell[key]} IN (SELECT unnest(?::VARCHAR[]))" if key else ""
+    return f"SELECT number, {', '.join(cell[name] for name in columns)} FROM ({numbered}) {wanted} ORDER BY number"  # noqa: S608
 
 
 def _open(path: Path) -> IO[bytes]:
@@ -270,14 +167,15 @@ def _header(path: Path) -> list[str]:
     return header
 
 
-def _locate(path: Path, width: int) -> None:
-    """Name the first broken row of a file that DuckDB refused; an empty line is no row, except of one column."""
+def _locate(path: Path, width: int) -> DataError | None:
+    """Find the first broken row of a file that DuckDB refused; an empty line is no row, except of one column."""
     row = 0
     try:
         for row, record in enumerate(record for record in _records(path) if record or width == 1):
             if max(len(record), 1) != width:
-                raise DataError(f"{len(record)} fields instead of {width}", file=path.name, row=row)
+                return DataError(f"{len(record)} fields instead of {width}", file=path.name, row=row)
     except csv.Error:
-        raise DataError("a quoted field is not well-formed", file=path.name, row=row + 1) from None
+        return DataError("a quoted field is not well-formed", file=path.name, row=row + 1)
     except UnicodeDecodeError:
-        raise DataError("the text is not UTF-8", file=path.name, row=row + 1) from None
+        return DataError("the text is not UTF-8", file=path.name, row=row + 1)
+    return None

@@ -1,0 +1,99 @@
+"""What the three command lines have in common: true exit codes, and the audit commands.
+
+Exit codes: 0 done, 1 refused or failed (the reason is on standard error), 2 wrong usage,
+130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from common.exceptions import AuditError, FedwardError
+from common.serialization import write_atomic
+
+
+def run(app: typer.Typer) -> None:
+    """Run a command line; an error raised on purpose becomes one sentence and exit code 1."""
+    errors = Console(stderr=True, soft_wrap=True, highlight=False)
+    try:
+        app()
+    except FedwardError as error:
+        errors.print("error:", style="bold red", end=" ")
+        errors.print(str(error), markup=False)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        errors.print("interrupted")
+        sys.exit(130)
+
+
+def audit_app(locate: Callable[[Path], tuple[Path, str]], folder_help: str) -> typer.Typer:
+    """Build the ``audit`` commands of one side.
+
+    Parameters
+    ----------
+    locate : callable
+        From the folder a user names to the log's file and its owner.
+    folder_help : str
+        What that folder is.
+    """
+    app = typer.Typer(no_args_is_help=True, help="Read, verify and cross-check the audit log.")
+    folder_argument = typer.Argument(help=folder_help)
+
+    @app.command()
+    def show(
+        folder: Annotated[Path, folder_argument],
+        last: Annotated[int, typer.Option(min=1, help="How many of the latest entries.")] = 50,
+    ) -> None:
+        """Print the latest entries, one line each."""
+        from common.audit.log import AuditLog
+
+        with AuditLog(*_existing(locate(folder))) as log:
+            for entry in log.entries(after=max(0, log.head().sequence - last)):
+                print(entry)  # noqa: T201 - plain text, so that it can be piped
+
+    @app.command()
+    def verify(
+        folder: Annotated[Path, folder_argument],
+        heads: Annotated[
+            Path | None, typer.Option(help="Heads of this log that another party holds: its 'audit heads' output.")
+        ] = None,
+    ) -> None:
+        """Check every entry against the chain of hashes; exit 1 and name the first bad entry if there is one.
+
+        Without --heads a cut-off end or a wholly rewritten log cannot be seen: ask the other side for theirs.
+        """
+        from common.audit.verify import verify_file
+        from common.audit.witness import load_heads
+
+        path, owner = _existing(locate(folder))
+        held = load_heads(heads.read_bytes(), owner) if heads else {}
+        outcome = verify_file(path, heads_held_elsewhere=held)
+        print(outcome)  # noqa: T201
+        if not outcome.ok or outcome.owner != owner:
+            raise typer.Exit(1)
+
+    @app.command("heads")
+    def export(
+        folder: Annotated[Path, folder_argument],
+        to: Annotated[Path, typer.Option(help="File to write.")],
+    ) -> None:
+        """Write the heads this side holds of other parties' logs, for their auditors."""
+        from common.audit.log import AuditLog
+        from common.audit.witness import export_heads
+
+        with AuditLog(*_existing(locate(folder))) as log:
+            write_atomic(to, export_heads(log), mode=0o644)
+
+    return app
+
+
+def _existing(log: tuple[Path, str]) -> tuple[Path, str]:
+    if not log[0].is_file():
+        raise AuditError(f"no audit log at {log[0]}: nothing has happened here yet, or this is another folder")
+    return log

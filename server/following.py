@@ -1,0 +1,92 @@
+"""Show a run while it goes on, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from common.exceptions import DeploymentError
+from common.serialization import parse
+from server import results
+from server.progress import exchanges, latest
+from server.results import Candidate, Results
+from server.settings import RunRequest, ServerSettings
+from server.stages.evaluate import OVERALL
+from server.submission import submit
+
+ROOT = Path(__file__).parents[1]
+GRACE_SECONDS = 120.0
+
+
+def follow(settings: ServerSettings, server: Path, request: RunRequest, console: Console) -> None:
+    """Submit a run, show its progress, print its results.
+
+    Raises
+    ------
+    DeploymentError
+        The run failed; the message is the coordinator's own reason.
+    """
+    folder = settings.runs / request.run
+    console.print(f"run {request.run}")
+    with progress_bar(folder / "progress.jsonl", console) as waiting:
+        ended = submit(ROOT, request.to_config(), server, deadline_seconds=_longest(request), waiting=waiting)
+    if not ended.succeeded:
+        raise DeploymentError(f"run {request.run} {ended.status}: {_reason(folder) or ended.details}")
+    console.print(results_table(results.read(folder / "metrics.json")))
+    console.print(f"report: {folder / 'report.html'}")
+
+
+@contextmanager
+def progress_bar(file: Path, console: Console) -> Iterator[Callable[[], None]]:
+    """Show a bar; what it yields is to be called now and then, and looks at the run's progress file."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task("waiting for sites", total=None)
+
+        def look() -> None:
+            step = latest(file)
+            if step:
+                bar.update(task, description=step.stage, completed=step.done, total=step.total)
+
+        yield look
+        look()
+
+
+def results_table(found: Results) -> Table:
+    """AUROC at every site, averaged over seeds: one column a model, "alone" for a site's own one."""
+    table = Table(title=f"AUROC on held-out patients{', SYNTHETIC DATA' if found.synthetic else ''}")
+    table.add_column("site")
+    together = [candidate for candidate in found.candidates if candidate.kind != "local"]
+    local = {candidate.name: candidate for candidate in found.candidates if candidate.kind == "local"}
+    for heading in ("alone" if local else None, *(candidate.name for candidate in together)):
+        if heading:
+            table.add_column(heading, justify="right")
+    for site in (*(site.name for site in found.sites), OVERALL):
+        own = [_mean_auroc(local.get(f"local/{site}"), site)] if local else []
+        table.add_row(site, *own, *(_mean_auroc(candidate, site) for candidate in together))
+    return table
+
+
+def _mean_auroc(candidate: Candidate | None, site: str) -> str:
+    if candidate is None:
+        return ""
+    values = [score.auroc.value for score in candidate.scores if score.site == site and score.auroc]
+    return f"{sum(values) / len(values):.3f}" if values else "withheld"
+
+
+def _longest(request: RunRequest) -> float:
+    """No exchange outlasts its deadline, so the run cannot outlast their sum (twice, for sites that catch up)."""
+    return 2 * exchanges(request.plan) * request.plan.sites.deadline_seconds + GRACE_SECONDS
+
+
+def _reason(folder: Path) -> str:
+    try:
+        failure = parse((folder / "failure.json").read_bytes())
+        return f"{failure['code']}: {failure['message']}"
+    except (OSError, ValueError, KeyError):
+        return ""

@@ -1,0 +1,217 @@
+"""The coordinator's SuperLink process, and the connection to it.
+
+``launch`` runs this same file as a child process (``python server/launching.py``), which is
+Flower's ``flower-superlink`` with two changes: it leaves when the launcher is gone, however
+that ended, and it does not wait half a minute for idle TLS connections before it leaves.
+The child needs none of the project's packages, so those are imported inside functions.
+
+The SuperLink runs in a folder of its own, with its own ``FLWR_HOME``: Flower imports an app
+from the working directory of its daemon before it looks into the bundle that was submitted.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flwr.supercore.control import ControlHttpClient
+
+CONNECTION = "fedward"
+_READY_WITHIN = 60.0
+_FLOWER_ENVIRONMENT = {
+    "FLWR_TELEMETRY_ENABLED": "0",
+    "FLWR_DISABLE_UPDATE_CHECK": "1",
+    "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
+    "FLWR_SUPEREXEC_TASK_POLL_INTERVAL": "0.05",
+}
+
+
+def launch(
+    folder: Path,
+    *,
+    environment: Mapping[str, str],
+    host: str = "127.0.0.1",
+    ready: Callable[[str], None] = lambda _address: None,
+) -> None:
+    """Run the SuperLink of a provisioned folder until SIGTERM or SIGINT; main thread only.
+
+    Parameters
+    ----------
+    folder : Path
+        The coordinator's folder, see :mod:`server.provisioning`.
+    environment : Mapping[str, str]
+        Further variables for the SuperLink, which each ServerApp inherits.
+    host : str
+        IPv4 address to listen on. Anybody who reaches the port can submit code, so anything
+        but loopback belongs behind a gateway that asks for client certificates.
+    ready : Callable[[str], None]
+        Called with ``host:port`` once every provisioned site is admitted.
+
+    Raises
+    ------
+    ConfigurationError
+        The folder is not provisioned.
+    DeploymentError
+        The SuperLink did not start, or ended by itself.
+    """
+    from common.exceptions import DeploymentError
+    from server.provisioning import read_address, split_address
+
+    folder = folder.resolve()
+    port = split_address(read_address(folder))[1]
+    home = folder / "superlink"
+    for needed in (home / "flower", home / "work"):
+        needed.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _write_connection(folder, "127.0.0.1" if host == "0.0.0.0" else host, port)
+    process = subprocess.Popen(
+        [sys.executable, "-P", __file__, str(os.getpid()), *_arguments(folder, host, port)],
+        cwd=home / "work",
+        env={
+            **os.environ,
+            **_FLOWER_ENVIRONMENT,
+            **environment,
+            "FLWR_HOME": str(home / "flower"),
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+        },
+        umask=0o077,
+    )
+    stopping = threading.Event()
+
+    def stop(*_signal: object) -> None:
+        stopping.set()
+        process.terminate()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    try:
+        if _admit_sites(folder, process):
+            ready(f"{host}:{port}")
+        status = process.wait()
+    finally:
+        process.terminate()
+        process.wait()
+    if not stopping.is_set():
+        raise DeploymentError(f"the SuperLink ended by itself with status {status}; see {home / 'superlink.log'}")
+
+
+def connect(folder: Path) -> ControlHttpClient:
+    """Open a client of the SuperLink that was launched for a folder; close it after use.
+
+    Raises
+    ------
+    DeploymentError
+        Nothing was launched for this folder yet.
+    """
+    from flwr.supercore.control import ControlHttpClient
+    from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor
+
+    from common.exceptions import DeploymentError
+
+    file = folder / "superlink" / "flower" / "config.toml"
+    try:
+        connection = tomllib.loads(file.read_text(encoding="utf-8"))["superlink"][CONNECTION]
+    except OSError as error:
+        raise DeploymentError(f"no coordinator was launched for {folder}") from error
+    return ControlHttpClient.from_server_address(
+        server_address=connection["address"],
+        insecure=False,
+        root_certificates=Path(connection["root-certificates"]).read_bytes(),
+        interceptors=[RuntimeVersionHttpInterceptor(component_name="flwr CLI")],
+    )
+
+
+def _arguments(folder: Path, host: str, port: int) -> list[str]:
+    home = folder / "superlink"
+    values = {
+        "--ssl-ca-certfile": folder / "ca.crt",
+        "--ssl-certfile": folder / "server.crt",
+        "--ssl-keyfile": folder / "server.key",
+        "--host": host,
+        "--port": port,
+        "--database": home / "superlink.sqlite",
+        "--log-file": home / "superlink.log",
+    }
+    flags = ["--enable-supernode-auth", "--disable-runtime-dependency-installation"]
+    return [*flags, *(str(part) for pair in values.items() for part in pair)]
+
+
+def _write_connection(folder: Path, host: str, port: int) -> None:
+    """Write the connection where ``flwr`` finds it under this ``FLWR_HOME``."""
+    from common.serialization import write_atomic
+
+    text = (
+        f"[superlink]\ndefault = {json.dumps(CONNECTION)}\n\n[superlink.{CONNECTION}]\n"
+        f"address = {json.dumps(f'{host}:{port}')}\n"
+        f"root-certificates = {json.dumps(str(folder / 'ca.crt'), ensure_ascii=False)}\n"
+    )
+    write_atomic(folder / "superlink" / "flower" / "config.toml", text.encode())
+
+
+def _admit_sites(folder: Path, process: subprocess.Popen[bytes]) -> bool:
+    """Register the node key of each site that a SuperLink does not know yet; False if it ended."""
+    import httpx
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_ssh_public_key
+    from flwr.proto.control_pb2 import RegisterNodeRequest
+
+    from common.exceptions import DeploymentError
+
+    client = connect(folder)
+    known = _registered_keys(client, process)
+    if known is None:
+        return False
+    for file in sorted((folder / "nodes").glob("*.pub")):
+        key = load_ssh_public_key(file.read_bytes()).public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        if key.decode() not in known:
+            try:
+                client.RegisterNode(RegisterNodeRequest(public_key=key, name=file.stem))
+            except httpx.HTTPError as error:
+                raise DeploymentError(f"the SuperLink did not register site {file.stem}: {error}") from error
+    return True
+
+
+def _registered_keys(client: ControlHttpClient, process: subprocess.Popen[bytes]) -> set[str] | None:
+    import httpx
+    from flwr.proto.control_pb2 import ListNodesRequest
+
+    from common.exceptions import DeploymentError
+
+    deadline = time.monotonic() + _READY_WITHIN
+    while process.poll() is None:
+        try:
+            return {node.public_key for node in client.ListNodes(ListNodesRequest()).nodes_info}
+        except httpx.TransportError as error:
+            if time.monotonic() > deadline:
+                raise DeploymentError(f"the SuperLink did not answer within {_READY_WITHIN:.0f} s") from error
+            time.sleep(0.05)
+    return None
+
+
+def _superlink(launcher: int, arguments: list[str]) -> None:
+    import uvicorn
+    from flwr.superlink.cli.flower_superlink import flower_superlink
+
+    def leave_with_launcher() -> None:
+        while os.getppid() == launcher:
+            time.sleep(0.2)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    os.setsid()
+    threading.Thread(target=leave_with_launcher, daemon=True).start()
+    uvicorn.run = functools.partial(uvicorn.run, timeout_graceful_shutdown=1)
+    sys.argv = ["flower-superlink", *arguments]
+    flower_superlink()
+
+
+if __name__ == "__main__":
+    _superlink(int(sys.argv[1]), sys.argv[2:])

@@ -1,0 +1,70 @@
+"""How the figures of the report came about, in sentences, and whom to thank for the data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from common.plan import Plan
+from common.score_histogram import auroc_binning_error
+from common.tasks.base import find
+from server.report.answer import point
+from server.report.summary import OVERALL, Line, federated_label
+from server.results import Results
+
+_EICU = (
+    "Data: eICU Collaborative Research Database or its demo, under the terms of its licence (the demo: Open Database "
+    "License 1.0, attribution and share-alike). Johnson, Pollard, Badawi, Raffa: eICU Collaborative Research Database "
+    "Demo, PhysioNet. Pollard et al., The eICU Collaborative Research Database, Scientific Data 2018; 5:180178. "
+    "Goldberger et al., PhysioBank, PhysioToolkit, and PhysioNet, Circulation 2000; 101:e215–e220."
+)
+_CREDITS = {"eicu": _EICU}
+
+
+def credits(results: Results, plan: Plan) -> list[str]:
+    """Credit the source of real data, as its licence asks."""
+    return [_CREDITS[plan.data.source]] if plan.data.source in _CREDITS and not results.synthetic else []
+
+
+def measured(results: Results, plan: Plan, shown: Sequence[Line]) -> list[str]:
+    """Say what was predicted, how patients were split, and what intervals and counts stand for."""
+    task, folds = find(plan.task), plan.split.held_out
+    held_out = f"fold{'s' if len(folds) > 1 else ''} {', '.join(map(str, folds))}{' in turn' if len(folds) > 1 else ''}"
+    return [
+        f"Outcome: {task.label}, for each {task.unit}. Prediction time: {task.prediction_time}.",
+        f"Patients, not stays, are split into {plan.split.folds} folds at each site; held out: {held_out}. No patient is "
+        "on both sides of a split.",
+        _seeds(results, plan.seeds),
+        f"Intervals are 95 % percentile intervals of {plan.evaluation.bootstraps:,} bootstrap replicates. At a site whole "
+        "patients are redrawn. Over all sites only counts per score bin are known, so stays are redrawn within each "
+        "site; where patients have several stays those intervals are a little too narrow.",
+        _binning(shown),
+        "Own local model: each site's patients under the model that site trained alone. Mean of local models: the "
+        "average of the probabilities of all local models.",
+        f"Resampling of the training fold: {plan.resampling}. Agreed base score: {results.base_score:.4f}.",
+    ]
+
+
+def _seeds(results: Results, seeds: Sequence[int]) -> str:
+    """Say also how far an overall figure moves with nothing but the seed, which no interval shows."""
+    if len(seeds) == 1:
+        return f"One seed: {seeds[0]}."
+    text = (
+        f"Figures and both ends of their intervals are means over {len(seeds)} seeds ({', '.join(map(str, seeds))}); "
+        "curves are drawn from counts summed over the seeds."
+    )
+    ranges = []
+    for candidate in results.candidates:
+        values = [score.auroc.value for score in candidate.scores if score.site == OVERALL and score.auroc]
+        if candidate.kind == "federated" and values:
+            ranges.append(f"{federated_label(candidate.name)} {point(min(values))} to {point(max(values))}")
+    return f"{text} AUROC over all patients, lowest to highest seed: {'; '.join(ranges)}." if ranges else text
+
+
+def _binning(shown: Sequence[Line]) -> str:
+    errors = [auroc_binning_error(line.histogram) for line in shown if line.histogram]
+    if not errors:
+        return "The plan shares figures only; no counts per score bin left the sites."
+    return (
+        "Overall figures come from counts of stays per bin of predicted risk on one public grid, summed over the sites. "
+        f"Binning can change an overall AUROC on this page by at most {max(errors):.4f}."
+    )

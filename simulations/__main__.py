@@ -1,0 +1,140 @@
+"""The researcher's command line: ``fedward-simulate``."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from common import command_line
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Simulate many hospitals on one machine, beside each one alone and all of them pooled.",
+)
+
+
+class Engine(StrEnum):
+    """Where the sites run: in this process, or on Flower's Ray engine."""
+
+    IN_PROCESS = "in-process"
+    RAY = "ray"
+
+
+@app.command()
+def run(
+    plan: Annotated[str, typer.Argument(help="A plan's TOML file, or the name of a shipped plan: see 'list'.")],
+    data: Annotated[Path | None, typer.Option(help="Data folder; without it the plan's synthetic hospitals.")] = None,
+    sites: Annotated[str | None, typer.Option(help="Only these sites, separated by commas.")] = None,
+    engine: Annotated[Engine, typer.Option(help="ray is for many cores or a Ray cluster.")] = Engine.IN_PROCESS,
+    to: Annotated[Path, typer.Option(help="Folder for runs; each run makes its own in it.")] = Path("runs"),
+    resume: Annotated[str | None, typer.Option(help="Go on with this run; the plan must be the same.")] = None,
+) -> None:
+    """Run a study: every site, every baseline, a report with pictures."""
+    from common.exceptions import CheckpointError
+    from common.plan import read
+    from server.following import results_table
+    from simulations.running import prepare, reopen, simulate
+
+    console = Console(soft_wrap=True)
+    study = read(plan)
+    if resume:
+        simulation = reopen(to / resume)
+        if simulation.plan.name != study.name:
+            raise CheckpointError(f"run {resume} is of plan {simulation.plan.name}, not of {study.name}")
+    else:
+        if sites:
+            study = study.inviting(tuple(sites.split(",")))
+        folder = to / f"{study.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+        simulation = prepare(study, folder, data=data, engine=engine.value)
+    console.print(f"run {simulation.folder.name}: {simulation.plan.title}")
+    with _progress(simulation.folder / "progress.jsonl", console):
+        found = simulate(simulation)
+    console.print(results_table(found))
+    console.print(f"report: {simulation.folder / 'report.html'}")
+
+
+@app.command("list")
+def list_parts() -> None:
+    """Show the plans, tasks, data sources, strategies, resamplers and benchmarks there are."""
+    from client.datasets import base as datasets
+    from client.resampling import base as resampling
+    from common import plan as plans
+    from common.tasks import base as tasks
+    from simulations.benchmarks import base as benchmarks
+    from strategies import base as strategies
+
+    table = Table(show_header=False)
+    for kind, names in {
+        "plans": plans.shipped(),
+        "tasks": tasks.names(),
+        "data sources": datasets.names(),
+        "strategies": strategies.names(),
+        "resampling": resampling.names(),
+        "benchmarks": benchmarks.names(),
+    }.items():
+        table.add_row(kind, ", ".join(names))
+    Console().print(table)
+
+
+@app.command()
+def synthesize(
+    to: Annotated[Path, typer.Option(help="Folder to write into.")],
+    hospitals: Annotated[int, typer.Option(min=1, max=1000)] = 5,
+    stays: Annotated[int, typer.Option(min=10, help="Stays a hospital.")] = 1200,
+    seed: Annotated[int, typer.Option(min=0)] = 2026,
+) -> None:
+    """Write SYNTHETIC hospitals in the file layout of eICU. No real patient is in them."""
+    from simulations.synthetic.eicu_layout import generate
+
+    generate(hospitals, stays, seed, to)
+    Console(soft_wrap=True).print(f"{hospitals} synthetic hospitals with {stays} stays each in {to}")
+
+
+@app.command()
+def bench(
+    name: Annotated[str, typer.Argument(help="Which benchmark: see 'list'.")],
+) -> None:
+    """Measure speed on this machine, as ratios within one run."""
+    from simulations.benchmarks import base as benchmarks
+
+    benchmarks.find(name).run(Console())
+
+
+@contextmanager
+def _progress(file: Path, console: Console) -> Iterator[None]:
+    """Show a bar while the run goes on in this thread; another thread looks at the progress file."""
+    from server.following import progress_bar
+
+    done = threading.Event()
+    with progress_bar(file, console) as look:
+
+        def watch() -> None:
+            while not done.wait(0.1):
+                look()
+
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            done.set()
+            watcher.join()
+
+
+def main() -> None:
+    """Entry point."""
+    command_line.run(app)
+
+
+if __name__ == "__main__":
+    main()
