@@ -28,7 +28,7 @@ def _audit_log(folder: Path) -> tuple[Path, str]:
     return folder / settings.state / "audit.sqlite", settings.name
 
 
-app.add_typer(command_line.audit_app(_audit_log, KIT), name="audit")
+app.add_typer(command_line.audit_app(_audit_log), name="audit")
 
 
 @app.command()

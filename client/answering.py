@@ -1,7 +1,8 @@
 """What surrounds every handler: parse, policy, audit, compute, egress, audit, reply.
 
 Nothing is done that cannot be audited first: a site whose audit log fails answers with a bare
-error. Every other failure becomes a :class:`Refusal` whose text holds no data.
+error. Every other failure becomes a :class:`Refusal` whose text holds no data. No exception gets
+past here, because Flower would send its text to the coordinator.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from client import egress, policy
 from client.site import Site, open_site
 from common import records
 from common.audit.event import Event, Head, Kind
-from common.exceptions import AuditError, ConfigurationError, FedwardError, ProtocolError
+from common.exceptions import ConfigurationError, FedwardError, ProtocolError
 from common.messages import Header, Payload, Refusal
 from common.plan import Plan, from_json
 
@@ -26,8 +27,9 @@ log = logging.getLogger("fedward.client")
 
 R = TypeVar("R", bound=Payload)
 Handler = Callable[[Site, Plan, R], Payload]
-AUDIT_FAILED = 1001
-"""Flower error code of a site that cannot write its audit log."""
+NOT_AUDITED = 1001
+"""Flower error code of a site that cannot open its settings or write its audit log."""
+INTERNAL = "InternalError"
 
 
 def answer(message: Message, context: Context, expected: type[R], handler: Handler[R]) -> Message:
@@ -47,9 +49,12 @@ def answer(message: Message, context: Context, expected: type[R], handler: Handl
         site = open_site(_settings_file(context))
         with site.lock:
             return Message(_reply(site, message.content, context, expected, handler), reply_to=message)
-    except (AuditError, ConfigurationError) as error:
+    except FedwardError as error:
         log.error("%s", error)
-        return Message(Error(AUDIT_FAILED, error.code), reply_to=message)
+        return Message(Error(NOT_AUDITED, error.code), reply_to=message)
+    except Exception as error:
+        log.error("%s", _where(error))
+        return Message(Error(NOT_AUDITED, INTERNAL), reply_to=message)
 
 
 def _reply(site: Site, content: RecordDict, context: Context, expected: type[R], handler: Handler[R]) -> RecordDict:
@@ -66,14 +71,12 @@ def _reply(site: Site, content: RecordDict, context: Context, expected: type[R],
         policy.permit_task(site.settings.policy, plan)
         reply = _pack(site, run, handler(site, plan, request))
         egress.inspect(reply, request, plan, site.settings.policy, site.features(plan))
-    except AuditError:
-        raise
     except FedwardError as error:
         log.warning("%s: %s", site.name, error)
         reply = _refuse(site, run, error.code, error.public)
     except Exception as error:  # whatever it is, its text may hold data and must not cross
-        log.error("%s: %s at %s", site.name, type(error).__name__, traceback.extract_tb(error.__traceback__)[-1])
-        reply = _refuse(site, run, "InternalError", "an unexpected error; the site's own log says where")
+        log.error("%s: %s", site.name, _where(error))
+        reply = _refuse(site, run, INTERNAL, "an unexpected error; the site's own log says where")
     kind = str(reply["body"]["kind"])
     details: dict[str, str | int] = {
         "run": run,
@@ -92,8 +95,14 @@ def _pack(site: Site, run: str, body: Payload) -> RecordDict:
 
 
 def _refuse(site: Site, run: str, code: str, reason: str) -> RecordDict:
-    site.audit.append(Event(Kind.REFUSAL, {"run": run, "code": code, "reason": reason}))
-    return _pack(site, run, Refusal(code=code, reason=reason[:1000]))
+    body = Refusal(code=code, reason=reason[:1000])
+    site.audit.append(Event(Kind.REFUSAL, {"run": run, "code": code, "reason": body.reason}))
+    return _pack(site, run, body)
+
+
+def _where(error: Exception) -> str:
+    """Kind and place of an unexpected error, without its text."""
+    return f"{type(error).__name__} at {traceback.extract_tb(error.__traceback__)[-1]}"
 
 
 def _settings_file(context: Context) -> Path:

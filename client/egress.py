@@ -1,7 +1,8 @@
 """The last gate before a reply leaves: an allow-list of what each request may be answered with.
 
 Whatever the plan or a handler says, a reply holds the declared records, fields, types, lengths
-and bounds of :mod:`common.messages` and nothing else, and its trees carry splits and leaves only.
+and bounds of :mod:`common.messages` and nothing else, its trees carry splits and leaves only, and it
+speaks of nothing but what was asked. Refusals are not a handler's to write: it raises.
 """
 
 from __future__ import annotations
@@ -15,15 +16,18 @@ from common.exceptions import EgressRefusal, ModelError, ProtocolError
 from common.messages import (
     LARGEST_LEAF,
     MAXIMUM_TREE_BYTES,
+    MEAN_OF_LOCAL,
     REPLY_TO,
     Behind,
     BoostReply,
     BoostRequest,
     EvaluateReply,
+    EvaluateRequest,
     LocalReply,
     LocalRequest,
+    ModelUpdates,
     Payload,
-    Refusal,
+    StatisticsReply,
 )
 from common.plan import Plan
 
@@ -38,7 +42,7 @@ def inspect(content: RecordDict, request: Payload, plan: Plan, policy: Policy, f
     request : Payload
         What was asked.
     plan, policy
-        Bounds on trees; whether counts per score bin may leave.
+        Bounds on trees; the smallest count, and whether counts per score bin may leave.
     features : int
         Columns of the site's cohort; 0 when no data was opened.
 
@@ -48,11 +52,29 @@ def inspect(content: RecordDict, request: Payload, plan: Plan, policy: Policy, f
         Nothing may leave; names the field, never a value.
     """
     try:
-        _, reply = records.decode(content, REPLY_TO[type(request)], Behind, Refusal)
+        behind = (Behind,) if isinstance(request, ModelUpdates) else ()
+        _, reply = records.decode(content, REPLY_TO[type(request)], *behind)
         if isinstance(reply, BoostReply | LocalReply) and isinstance(request, BoostRequest | LocalRequest):
             limits = TreeLimits(plan.trees.max_depth, LARGEST_LEAF, MAXIMUM_TREE_BYTES)
             validate_trees(reply.trees, features=features, limits=limits, at_most=request.trees_wanted)
     except (ProtocolError, ModelError) as error:
         raise EgressRefusal(f"the reply may not leave: {error}") from error
-    if isinstance(reply, EvaluateReply) and (reply.negatives or reply.positives) and policy.share != "curves":
-        raise EgressRefusal("the reply may not leave: this site shares figures, not counts per score bin")
+    if problem := _beyond(reply, request, policy):
+        raise EgressRefusal(f"the reply may not leave: {problem}")
+
+
+def _beyond(reply: Payload, request: Payload, policy: Policy) -> str:
+    """Say what a well-formed reply tells beyond what was asked and may be told; empty when nothing."""
+    if isinstance(reply, Behind) and isinstance(request, ModelUpdates):
+        return "" if set(reply.lacking) <= set(request.targets) else "it names models that were not asked about"
+    if isinstance(reply, StatisticsReply):
+        negatives = (reply.stays or 0) - (reply.positives or 0)
+        told = (reply.patients or 0, reply.stays or 0, reply.positives or 0, negatives, *reply.excluded)
+        return "it tells a small count" if any(0 < count < policy.minimum_cell for count in told) else ""
+    if isinstance(reply, EvaluateReply) and isinstance(request, EvaluateRequest):
+        mean = [MEAN_OF_LOCAL] if any(name.startswith("local/") for name in request.candidates) else []
+        if reply.candidates != [*request.candidates, *mean, *reply.references]:
+            return "its candidates are not those asked about"
+        if policy.share != "curves" and (reply.negatives or reply.positives):
+            return "this site shares figures, not counts per score bin"
+    return ""

@@ -1,7 +1,7 @@
 """A site's SuperNode process.
 
 ``start`` runs this same file as a child process (``python client/launching.py``), which is
-Flower's ``flower-supernode`` with the idle waits taken out. They made an exchange of a trivial
+Flower's ``flower-supernode`` with its idle waits shortened. They made an exchange of a trivial
 message with three sites last six seconds or more; it lasts one to two like this:
 
 - Flower asks the coordinator for work every 3 s. Here it asks soon after the last message, and
@@ -11,6 +11,7 @@ message with three sites last six seconds or more; it lasts one to two like this
   It is a new process still, with no memory of the last message.
 - Flower looks again after 1 s, 2 s, ... for the content of a message that is announced first.
   Here it looks again after 50 ms.
+- Flower tries to reach a coordinator that is away every 20 s. Here it is every 5 s.
 
 The child must not import any of the project's packages: a forked worker would then run the code
 that is installed instead of the code that was submitted. So those are imported inside functions.
@@ -32,6 +33,7 @@ from types import SimpleNamespace
 
 _BUSY_WAIT = 0.05
 _PATIENCE = 1.05
+_RECONNECT_WITHIN = 5
 _FLOWER_ENVIRONMENT = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"}
 
 
@@ -103,6 +105,7 @@ class _Pace:
 
 def _supernode(launcher: int, arguments: list[str]) -> None:
     from flwr.supercore.inflatable import inflatable_utils
+    from flwr.supercore.retry import http_retry
     from flwr.supernode import start_client_internal
     from flwr.supernode.cli.flower_supernode import flower_supernode
 
@@ -110,6 +113,7 @@ def _supernode(launcher: int, arguments: list[str]) -> None:
     for pull in (inflatable_utils.pull_objects, inflatable_utils.pull_and_inflate_object_from_tree):
         pull.__kwdefaults__ = {**(pull.__kwdefaults__ or {}), "initial_backoff": _BUSY_WAIT}
     start_client_internal.time = SimpleNamespace(sleep=_Pace().sleep)  # type: ignore[attr-defined,assignment]
+    http_retry.MAX_RETRY_DELAY = _RECONNECT_WITHIN  # type: ignore[attr-defined]
     host, port = "127.0.0.1", _free_port()
     sys.argv = ["flower-supernode", "--isolation", "process", "--host", host, "--port", str(port), *arguments]
     secret = Path(arguments[arguments.index("--superexec-auth-secret-file") + 1]).read_bytes()
@@ -124,6 +128,7 @@ def _supernode(launcher: int, arguments: list[str]) -> None:
 
     threading.Thread(target=leave_with_the_others, daemon=True).start()
     flower_supernode()
+    os._exit(1)  # it returns after an unforeseen error, and its web server would go on for ever
 
 
 def _free_port() -> int:
@@ -135,7 +140,6 @@ def _free_port() -> int:
 def _fork_workers(address: str, secret: bytes, supernode: int) -> None:
     """Fork a worker for each message until the SuperNode is gone, then end those that are left."""
     import httpx
-    import numpy as np
     from flwr.proto.runtime_pb2 import AcquireTaskRequest
     from flwr.supercore.constant import TaskType
     from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor, SuperExecAuthHttpInterceptor
@@ -157,7 +161,6 @@ def _fork_workers(address: str, secret: bytes, supernode: int) -> None:
             token = ""
         if token and os.fork() == 0:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            np.random.seed()  # or every worker would draw the same from NumPy's global generator
             run_clientapp(address, token, insecure=True, parent_pid=supernode)
         time.sleep(_BUSY_WAIT)
     os.killpg(0, signal.SIGKILL)

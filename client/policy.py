@@ -1,6 +1,6 @@
 """What a site allows: rules over names and numbers, no input or output.
 
-1. The task of the plan is one the site offers ("tasks" empty: every task it has data for).
+1. The task of the plan is one the site lists; a site that lists none takes part in none.
 2. The plan the message belongs to is the plan the site received.
 3. The cohort has at least ``minimum_cohort`` patients.
 4. An evaluation shares at most what the site shares.
@@ -17,8 +17,8 @@ from common.plan import Plan
 
 def permit_task(policy: Policy, plan: Plan) -> None:
     """Rule 1 (PolicyRefusal)."""
-    if policy.tasks and plan.task not in policy.tasks:
-        raise PolicyRefusal(f"this site does not take part in task {plan.task}")
+    if plan.task not in policy.tasks:
+        raise PolicyRefusal(f"this site's policy does not list task {plan.task}")
 
 
 def permit_plan(plan: Plan, digest: str) -> None:

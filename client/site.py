@@ -20,7 +20,7 @@ from common.audit.event import Event, Head, Kind
 from common.audit.log import AuditLog
 from common.boosting.model import Model
 from common.plan import Plan
-from common.serialization import write_atomic
+from common.serialization import digest, write_atomic
 from common.tasks import base as tasks
 
 PACKAGES = ("fedward", "flwr", "numpy", "xgboost-cpu", "xgboost")
@@ -56,12 +56,20 @@ class Site:
         return self.settings.name
 
     def receive_plan(self, run: str, plan: Plan) -> None:
-        """Keep a run's plan when it is seen for the first time; audited before it is there."""
-        folder = self.state / "runs" / run
-        if not (folder / "plan.json").exists():
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self.audit.append(Event(Kind.PLAN_RECEIVED, {"run": run, "plan": plan.digest, "task": plan.task}))
-            write_atomic(folder / "plan.json", plan.to_json().encode())
+        """Keep a run's plan when it is seen for the first time; audited before it is there.
+
+        Raises
+        ------
+        PolicyRefusal
+            The run had another plan before.
+        """
+        file = self.state / "runs" / run / "plan.json"
+        if file.exists():
+            policy.permit_plan(plan, digest(file.read_bytes()))
+            return
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.audit.append(Event(Kind.PLAN_RECEIVED, {"run": run, "plan": plan.digest, "task": plan.task}))
+        write_atomic(file, plan.to_json().encode())
 
     def cohort(self, plan: Plan) -> Cohort:
         """Open the data for a plan's task; every opening is audited, with digest and counts.

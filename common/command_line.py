@@ -17,6 +17,8 @@ from rich.console import Console
 from common.exceptions import AuditError, FedwardError
 from common.serialization import write_atomic
 
+Folder = Annotated[Path, typer.Argument(help="The coordinator's folder, or the site's kit with site.toml in it.")]
+
 
 def run(app: typer.Typer) -> None:
     """Run a command line; an error raised on purpose becomes one sentence and exit code 1."""
@@ -32,22 +34,19 @@ def run(app: typer.Typer) -> None:
         sys.exit(130)
 
 
-def audit_app(locate: Callable[[Path], tuple[Path, str]], folder_help: str) -> typer.Typer:
+def audit_app(locate: Callable[[Path], tuple[Path, str]]) -> typer.Typer:
     """Build the ``audit`` commands of one side.
 
     Parameters
     ----------
     locate : callable
         From the folder a user names to the log's file and its owner.
-    folder_help : str
-        What that folder is.
     """
     app = typer.Typer(no_args_is_help=True, help="Read, verify and cross-check the audit log.")
-    folder_argument = typer.Argument(help=folder_help)
 
     @app.command()
     def show(
-        folder: Annotated[Path, folder_argument],
+        folder: Folder,
         last: Annotated[int, typer.Option(min=1, help="How many of the latest entries.")] = 50,
     ) -> None:
         """Print the latest entries, one line each."""
@@ -59,7 +58,7 @@ def audit_app(locate: Callable[[Path], tuple[Path, str]], folder_help: str) -> t
 
     @app.command()
     def verify(
-        folder: Annotated[Path, folder_argument],
+        folder: Folder,
         heads: Annotated[
             Path | None, typer.Option(help="Heads of this log that another party holds: its 'audit heads' output.")
         ] = None,
@@ -80,7 +79,7 @@ def audit_app(locate: Callable[[Path], tuple[Path, str]], folder_help: str) -> t
 
     @app.command("heads")
     def export(
-        folder: Annotated[Path, folder_argument],
+        folder: Folder,
         to: Annotated[Path, typer.Option(help="File to write.")],
     ) -> None:
         """Write the heads this side holds of other parties' logs, for their auditors."""

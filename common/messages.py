@@ -6,9 +6,9 @@ lets nothing else out, and the coordinator reads nothing else in. None means wit
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 MAXIMUM_TREES = 200_000
 MAXIMUM_TREE_BYTES = 1_000_000
@@ -39,7 +39,7 @@ class Header(Payload):
     """Travels with every message: who speaks, in which run, and the head of their audit log."""
 
     kind: ClassVar[str] = "header"
-    protocol: Literal[1] = 1
+    protocol: Annotated[int, Field(ge=1, le=1)] = 1
     run: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,79}$")]
     sender: SiteName
     head_sequence: Count
@@ -87,6 +87,12 @@ class StatisticsReply(Payload):
     positives: Count | None = None
     rules: Annotated[list[Text], Field(max_length=100)]
     excluded: Annotated[list[Annotated[int, Field(ge=-1, le=10**12)]], Field(max_length=100)]
+
+    @model_validator(mode="after")
+    def _parallel(self) -> Self:
+        if len(self.rules) != len(self.excluded):
+            raise ValueError("one count a rule")
+        return self
 
 
 class ModelUpdates(Payload):
@@ -167,8 +173,9 @@ class EvaluateRequest(ModelUpdates):
 class EvaluateReply(Payload):
     """Figures per candidate, empty lists where the small-cell rule withholds them.
 
-    Parallel to ``candidates``: for each metric value, low and high of the 95 % interval; then
-    counts of patients per score bin, (candidates x bins) flat, empty if not shared.
+    Parallel to ``candidates``, of which ``references`` are the last: for each metric value, low and
+    high of the 95 % interval; then counts of patients per score bin, (candidates x bins) flat, empty
+    if not shared.
     """
 
     kind: ClassVar[str] = "evaluate-reply"
@@ -180,6 +187,17 @@ class EvaluateReply(Payload):
     ece: Annotated[list[Figure], Field(max_length=30_000)]
     negatives: Annotated[list[Count], Field(max_length=10_000_000)]
     positives: Annotated[list[Count], Field(max_length=10_000_000)]
+
+    @model_validator(mode="after")
+    def _parallel(self) -> Self:
+        candidates, references = len(self.candidates), len(self.references)
+        figures = {len(self.auroc), len(self.auprc), len(self.brier), len(self.ece)}
+        bins = {len(self.negatives), len(self.positives)}
+        if figures not in ({0}, {3 * candidates}) or bins not in ({0}, {SCORE_BINS * candidates}):
+            raise ValueError("three figures and the bins of every candidate, or none")
+        if self.candidates[candidates - references :] != self.references:
+            raise ValueError("the references are the last candidates")
+        return self
 
 
 REPLY_TO: dict[type[Payload], type[Payload]] = {

@@ -57,7 +57,7 @@ class Sites(Part):
 
     partition: Literal["region", "hospital", "groups"]
     names: tuple[Name, ...] = ()
-    groups: dict[Name, tuple[str, ...]] = {}
+    groups: dict[Name, Annotated[tuple[str, ...], Field(min_length=1)]] = {}
     quorum: Annotated[int, Field(ge=1)]
     deadline_seconds: Annotated[float, Field(gt=0, le=86_400)]
     on_missing: Literal["fail", "continue"]
@@ -269,12 +269,20 @@ def shipped() -> dict[str, str]:
 def _from_toml(text: str, file: str) -> Plan:
     try:
         tree = tomllib.loads(text)
-        as_json = canonical(tree)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise PlanError(f"{file}: not TOML: {error}") from error
-    except (TypeError, ValueError) as error:
-        raise PlanError(f"{file}: dates, infinity and nan have no place in a plan ({error})") from error
-    return _validated(as_json, file)
+    for key in _unfit(tree):
+        raise PlanError(f"{file}: key '{key}': a date, infinity, nan or a number beyond 64 bits has no place in a plan")
+    return _validated(canonical(tree), file)
+
+
+def _unfit(value: object, place: tuple[str, ...] = ()) -> Iterator[str]:
+    """Keys of values that TOML has and a plan's JSON has not."""
+    if isinstance(value, dict | list):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _unfit(item, (*place, str(key)))
+    elif not (isinstance(value, str) or (isinstance(value, int | float) and abs(value) < 2**63)):
+        yield ".".join(place)
 
 
 def _validated(text: bytes, file: str) -> Plan:
@@ -283,7 +291,7 @@ def _validated(text: bytes, file: str) -> Plan:
         return Plan.model_validate_json(text)
     except ValidationError as error:
         raise PlanError("\n".join(_explain(file, problem) for problem in error.errors())) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PlanError(f"{file}: not a plan: {error}") from error
 
 
@@ -292,6 +300,8 @@ def _explain(file: str, problem: object) -> str:
     key = ".".join(str(part) for part in problem["loc"]) or "plan"
     if problem["type"] == "extra_forbidden":
         return f"{file}: unknown key '{key}'; allowed here: {', '.join(_allowed(problem['loc']))}"
+    if problem["type"] == "union_tag_not_found":
+        return f"{file}: key '{key}': 'kind' is missing; allowed: statistics, boosting, local, evaluate"
     text = re.sub(r"^Value error, ", "", str(problem["msg"]))
     return f"{file}: key '{key}': {text}"
 

@@ -7,7 +7,7 @@ key "kind" names the payload's type. Anything else on the wire is a ProtocolErro
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from flwr.app import ConfigRecord, RecordDict
 from pydantic import ValidationError
@@ -49,7 +49,7 @@ def decode(content: RecordDict, *expected: type[P]) -> tuple[Header, P]:
     if payload is None or payload not in expected:
         allowed = ", ".join(sorted(option.kind for option in expected))
         raise ProtocolError(f"a message of another kind arrived where one of these was expected: {allowed}")
-    return _checked(Header, dict(content["header"])), _checked(cast(type[P], payload), fields)
+    return _checked(Header, dict(content["header"])), _checked(payload, fields)
 
 
 def size(content: RecordDict) -> int:
@@ -59,29 +59,24 @@ def size(content: RecordDict) -> int:
 
 def content_digest(content: RecordDict) -> str:
     """SHA-256 over every key and value of a message, for the audit log."""
-    parts = [
-        f"{name}.{key}={type(value).__name__}:".encode() + _flat(value)
-        for name in sorted(content)
-        for key, value in sorted(content[name].items())
-    ]
-    return digest(b"".join(len(part).to_bytes(8, "big") + part for part in parts))
+    return digest(_flat([[name, *pair] for name in sorted(content) for pair in sorted(content[name].items())]))
 
 
 def _checked(model: type[P], fields: Mapping[str, object]) -> P:
     try:
         return model.model_validate(fields)
     except ValidationError as error:
-        places = sorted({".".join(str(part) for part in problem["loc"][:1]) for problem in error.errors()})
+        places = sorted({str(problem["loc"][0]) if problem["loc"] else "lengths" for problem in error.errors()})
         raise ProtocolError(f"{model.kind}: fields missing, unknown or out of bounds: {', '.join(places)}") from error
 
 
 def _flat(value: object) -> bytes:
-    if isinstance(value, bytes):
-        return value
+    """Type, length and content: different values never give the same bytes."""
     if isinstance(value, list):
-        flat = [_flat(item) for item in value]
-        return b"".join(len(item).to_bytes(8, "big") + item for item in flat)
-    return repr(value).encode()
+        content = b"".join(map(_flat, value))
+    else:
+        content = value if isinstance(value, bytes) else repr(value).encode()
+    return b"%s %d:%s" % (type(value).__name__.encode(), len(content), content)
 
 
 def _bytes(value: object) -> int:

@@ -28,7 +28,9 @@ def canonical(value: Any) -> bytes:
 
 
 def parse(text: bytes | str) -> Any:
-    """Decode JSON strictly: duplicate keys, NaN and infinity are refused.
+    """Decode JSON strictly: duplicate keys and the words NaN and Infinity are refused.
+
+    A number too large for a float, as 1e999, becomes infinite as in every JSON reader.
 
     Raises
     ------

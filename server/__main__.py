@@ -20,7 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Coordinate federated studies: provision sites, launch the server, submit plans, prove what happened.",
 )
-app.add_typer(command_line.audit_app(lambda folder: (folder / "audit.sqlite", "coordinator"), FOLDER), name="audit")
+app.add_typer(command_line.audit_app(lambda folder: (folder / "audit.sqlite", "coordinator")), name="audit")
 
 
 @app.command()

@@ -1,9 +1,13 @@
 """The coordinator's SuperLink process, and the connection to it.
 
 ``launch`` runs this same file as a child process (``python server/launching.py``), which is
-Flower's ``flower-superlink`` with two changes: it leaves when the launcher is gone, however
-that ended, and it does not wait half a minute for idle TLS connections before it leaves.
-The child needs none of the project's packages, so those are imported inside functions.
+Flower's ``flower-superlink`` with three changes: it does not wait half a minute for idle TLS
+connections before it leaves; a ServerApp is forked from it, looks for replies' content every
+50 ms where Flower waits a second or more, and does not outlive it; and all of them leave when
+the launcher is gone, however that ended. Two ServerApps must never write to one run.
+
+The child must not import any of the project's packages: a ServerApp would then run the code
+that is installed instead of the code that was submitted. So those are imported inside functions.
 
 The SuperLink runs in a folder of its own, with its own ``FLWR_HOME``: Flower imports an app
 from the working directory of its daemon before it looks into the bundle that was submitted.
@@ -14,6 +18,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -29,11 +34,12 @@ if TYPE_CHECKING:
 
 CONNECTION = "fedward"
 _READY_WITHIN = 60.0
+_TASK_POLL = 0.5
+_CONTENT_POLL = 0.05
 _FLOWER_ENVIRONMENT = {
     "FLWR_TELEMETRY_ENABLED": "0",
     "FLWR_DISABLE_UPDATE_CHECK": "1",
     "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
-    "FLWR_SUPEREXEC_TASK_POLL_INTERVAL": "0.05",
 }
 
 
@@ -66,6 +72,7 @@ def launch(
         The SuperLink did not start, or ended by itself.
     """
     from common.exceptions import DeploymentError
+    from common.serialization import write_atomic
     from server.provisioning import read_address, split_address
 
     folder = folder.resolve()
@@ -73,16 +80,17 @@ def launch(
     home = folder / "superlink"
     for needed in (home / "flower", home / "work"):
         needed.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _write_connection(folder, "127.0.0.1" if host == "0.0.0.0" else host, port)
+    write_atomic(home / "worker.secret", secrets.token_bytes(32))
+    local = "127.0.0.1" if host == "0.0.0.0" else host
+    _write_connection(folder, local, port)
     process = subprocess.Popen(
-        [sys.executable, "-P", __file__, str(os.getpid()), *_arguments(folder, host, port)],
+        [sys.executable, "-P", __file__, str(os.getpid()), f"{local}:{port}", *_arguments(folder, host, port)],
         cwd=home / "work",
         env={
             **os.environ,
             **_FLOWER_ENVIRONMENT,
             **environment,
             "FLWR_HOME": str(home / "flower"),
-            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
         },
         umask=0o077,
     )
@@ -131,6 +139,16 @@ def connect(folder: Path) -> ControlHttpClient:
     )
 
 
+def reason(error: Exception) -> str:
+    """Return Flower's own sentence from an error response, when there is one."""
+    import httpx
+    from flwr.supercore.error import FlowerError
+
+    if isinstance(error, httpx.HTTPStatusError) and (known := FlowerError.from_json(error.response.text)):
+        return str(known.message)
+    return str(error)
+
+
 def _arguments(folder: Path, host: str, port: int) -> list[str]:
     home = folder / "superlink"
     values = {
@@ -141,6 +159,8 @@ def _arguments(folder: Path, host: str, port: int) -> list[str]:
         "--port": port,
         "--database": home / "superlink.sqlite",
         "--log-file": home / "superlink.log",
+        "--isolation": "process",
+        "--superexec-auth-secret-file": home / "worker.secret",
     }
     flags = ["--enable-supernode-auth", "--disable-runtime-dependency-installation"]
     return [*flags, *(str(part) for pair in values.items() for part in pair)]
@@ -172,15 +192,16 @@ def _admit_sites(folder: Path, process: subprocess.Popen[bytes]) -> bool:
         return False
     for file in sorted((folder / "nodes").glob("*.pub")):
         key = load_ssh_public_key(file.read_bytes()).public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-        if key.decode() not in known:
+        if key not in known:
             try:
                 client.RegisterNode(RegisterNodeRequest(public_key=key, name=file.stem))
             except httpx.HTTPError as error:
-                raise DeploymentError(f"the SuperLink did not register site {file.stem}: {error}") from error
+                raise DeploymentError(f"site {file.stem} could not be registered: {reason(error)}") from error
+    client.close()
     return True
 
 
-def _registered_keys(client: ControlHttpClient, process: subprocess.Popen[bytes]) -> set[str] | None:
+def _registered_keys(client: ControlHttpClient, process: subprocess.Popen[bytes]) -> set[bytes] | None:
     import httpx
     from flwr.proto.control_pb2 import ListNodesRequest
 
@@ -197,21 +218,62 @@ def _registered_keys(client: ControlHttpClient, process: subprocess.Popen[bytes]
     return None
 
 
-def _superlink(launcher: int, arguments: list[str]) -> None:
+def _superlink(launcher: int, address: str, arguments: list[str]) -> None:
     import uvicorn
-    from flwr.superlink.cli.flower_superlink import flower_superlink
-
-    def leave_with_launcher() -> None:
-        while os.getppid() == launcher:
-            time.sleep(0.2)
-        os.kill(os.getpid(), signal.SIGTERM)
+    from flwr.supercore.inflatable import inflatable_utils
+    from flwr.superlink.cli import flower_superlink
 
     os.setsid()
-    threading.Thread(target=leave_with_launcher, daemon=True).start()
+    pull = inflatable_utils.pull_objects
+    pull.__kwdefaults__ = {**(pull.__kwdefaults__ or {}), "initial_backoff": _CONTENT_POLL}
+    superlink, workers = os.getpid(), os.fork()
+    if workers == 0:
+        option = dict(zip(arguments[2::2], arguments[3::2], strict=True))
+        secret = Path(option["--superexec-auth-secret-file"]).read_bytes()
+        _fork_server_apps(address, option["--ssl-ca-certfile"], secret, superlink)
+
+    def leave_with_the_others() -> None:
+        while os.getppid() == launcher and os.waitpid(workers, os.WNOHANG) == (0, 0):
+            time.sleep(0.2)
+        os.kill(superlink, signal.SIGTERM)
+
+    threading.Thread(target=leave_with_the_others, daemon=True).start()
     uvicorn.run = functools.partial(uvicorn.run, timeout_graceful_shutdown=1)
     sys.argv = ["flower-superlink", *arguments]
     flower_superlink()
 
 
+def _fork_server_apps(address: str, authority: str, secret: bytes, superlink: int) -> None:
+    """Fork a ServerApp for each run until the SuperLink is gone, then end those that are left."""
+    import httpx
+    from flwr.proto.runtime_pb2 import AcquireTaskRequest
+    from flwr.supercore.constant import TaskType
+    from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor, SuperExecAuthHttpInterceptor
+    from flwr.supercore.runtime import RuntimeHttpClient
+    from flwr.superlink.cli import flwr_serverapp
+
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    authentication = SuperExecAuthHttpInterceptor(
+        master_secret=secret, protected_methods={"/flwr.proto.Runtime/AcquireTask"}
+    )
+    version = RuntimeVersionHttpInterceptor(component_name="SuperExec")
+    client = RuntimeHttpClient.from_server_address(
+        address, False, Path(authority).read_bytes(), [version, authentication]
+    )
+    request = AcquireTaskRequest(supported_task_types=[TaskType.SERVER_APP])
+    while os.getppid() == superlink:
+        try:
+            token = client.AcquireTask(request).token
+        except httpx.TransportError:
+            token = ""
+        if token and os.fork() == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            given = ["--runtime-api-address", address, "--root-certificates", authority, "--token", token]
+            sys.argv = ["flwr-serverapp", *given, "--parent-pid", str(superlink)]
+            sys.exit(flwr_serverapp())
+        time.sleep(_TASK_POLL)
+    os.killpg(0, signal.SIGKILL)
+
+
 if __name__ == "__main__":
-    _superlink(int(sys.argv[1]), sys.argv[2:])
+    _superlink(int(sys.argv[1]), sys.argv[2], sys.argv[3:])

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from common.exceptions import DeploymentError
-from server.launching import connect
+from server.launching import connect, reason
 
 if TYPE_CHECKING:
     from flwr.proto.run_pb2 import RunStatus
@@ -92,7 +92,7 @@ def submit(
             time.sleep(_POLL)
         return FlowerRun(run_id, status.sub_status, status.details, _log(client, run_id))
     except httpx.HTTPStatusError as error:
-        raise DeploymentError(f"the coordinator refused: {_reason(error)}") from error
+        raise DeploymentError(f"the coordinator refused: {reason(error)}") from error
     except httpx.TransportError as error:
         raise DeploymentError(f"the coordinator of {folder} does not answer: {error}") from error
     finally:
@@ -143,13 +143,3 @@ def _log(client: ControlHttpClient, run_id: int) -> str:
 
     stream = client.StreamLogs(StreamLogsRequest(run_id=run_id, after_timestamp=0.0))
     return "".join(part.log_output for part in stream)
-
-
-def _reason(error: Exception) -> str:
-    """Read Flower's own sentence from an error response, when there is one."""
-    import httpx
-    from flwr.supercore.error import FlowerError
-
-    if isinstance(error, httpx.HTTPStatusError) and (known := FlowerError.from_json(error.response.text)):
-        return str(known.message)
-    return str(error)

@@ -64,6 +64,7 @@ def _settings(plan: Plan, name: str, data: Path, select: Select) -> str:
             f"values = {quoted(list(select.values))}",
             "",
             "[policy]",
+            f"tasks = {quoted([plan.task])}",
             "minimum_cohort = 1",
             'share = "curves"',
             "",

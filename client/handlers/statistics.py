@@ -16,10 +16,12 @@ def count(site: Site, plan: Plan, request: StatisticsRequest) -> StatisticsReply
     minimum = site.settings.policy.minimum_cell
     counts = class_counts(cohort.labels, minimum)
     excluded = [suppress(stays, minimum) for stays in cohort.excluded.values()]
-    patients = suppress(len(np.unique(cohort.patients)), minimum)
+    patients = len(np.unique(cohort.patients))
+    repeated = len(cohort.labels) - patients  # stays that are not a patient's first: told by subtraction
+    shown = None not in (suppress(patients, minimum), suppress(repeated, minimum))
     return StatisticsReply(
         minimum_cell=minimum,
-        patients=patients,
+        patients=patients if shown else None,
         stays=counts.total,
         positives=counts.positives,
         rules=list(cohort.excluded),

@@ -80,7 +80,12 @@ def evaluate(
     tellable = all(
         class_counts(labels, minimum_cell).positives is not None for labels in (rows.labels, cohort.labels[~held_out])
     )
-    references = {name: score for name, score in rows.references.items() if _both_classes(rows.labels, score)}
+    references = {
+        name: score
+        for name, score in rows.references.items()
+        if class_counts(rows.labels[~np.isnan(score)], minimum_cell).positives is not None
+        and _both_classes(rows.labels, score)
+    }
     candidates = {**probabilities, **references}
     figures: dict[str, list[float]] = {metric: [] for metric in METRICS}
     negatives: list[int] = []

@@ -28,13 +28,12 @@ class ModelStore:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def get(self, digest: str, header: ModelHeader) -> Model | None:
-        """Return the model of that digest, None unless it is held whole."""
-        if digest not in self._models:
-            model = self._read(digest, header)
-            if model is None:
-                return None
-            self._models[digest] = model
-        return self._models[digest]
+        """Return the model of that digest and header, None unless it is held whole."""
+        model = self._models.get(digest) or self._read(digest, header)
+        if model is None or model.header != header:
+            return None
+        self._models[digest] = model
+        return model
 
     def put(self, model: Model, *, begins_with: str) -> None:
         """Keep a model; only segments after the held digest ``begins_with`` are written.
@@ -65,6 +64,6 @@ class ModelStore:
         try:
             content = parse((self._folder / f"{digest}.json").read_bytes())
             segment = Segment(content["parent"], tuple(tree.encode() for tree in content["trees"]))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, ModelError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, ModelError):
             return None
         return segment if segment.digest == digest else None

@@ -22,6 +22,8 @@ from common.exceptions import ProtocolError
 from common.messages import REPLY_TO, Behind, Header, Payload, Refusal
 
 SHORTEST_WAIT, LONGEST_WAIT = 0.0005, 0.05
+LONGEST_REASON = 1000
+"""Characters; a malformed message chooses part of the text that explains it."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,7 @@ class Courier:
                 header, body = self._read(requests[node], message)
                 self._check_sender(header, names.get(node), witnessed.get(header.sender))
             except ProtocolError as error:
-                missing[node] = f"invalid reply: {error.public}"
+                missing[node] = f"invalid reply: {error.public}"[:LONGEST_REASON]
                 site = names.get(node, f"node {node}")
                 events.append(Event(Kind.REFUSAL, {"run": self.run, "site": site, "reason": missing[node]}))
                 continue

@@ -46,19 +46,22 @@ class Members:
         Those that are connected; after a restart some may be missing.
     rule : Sites
         The plan's quorum, deadline and what to do about missing sites.
-    decisions : list of str
-        Every time the run went on without somebody, in words; grows.
     """
 
     courier: Courier
     names: tuple[str, ...]
     nodes: Mapping[str, int]
     rule: Sites
-    decisions: list[str] = field(default_factory=list)
     _away: set[str] = field(default_factory=set)
 
     def ask(
-        self, requests: Mapping[str, Payload], reply: type[R], *, what: str, check: Callable[[R], None] | None = None
+        self,
+        requests: Mapping[str, Payload],
+        reply: type[R],
+        *,
+        what: str,
+        check: Callable[[R], None] | None = None,
+        may_be_behind: bool = False,
     ) -> Answers[R]:
         """Ask sites, wait, judge.
 
@@ -71,6 +74,8 @@ class Members:
             Names the exchange in errors and decisions ("fedxgb_bagging, seed 7, fold 0, round 3").
         check : callable, optional
             Raises a FedwardError on a reply that must not be used; the site then counts as missing.
+        may_be_behind : bool
+            Whether a site may answer that it lacks trees, and does not count as missing then.
 
         Raises
         ------
@@ -92,7 +97,7 @@ class Members:
             body = delivery.replies[self.nodes[site]][1]
             if isinstance(body, Refusal):
                 missing[site] = f"refused: {body.reason}"
-            elif isinstance(body, Behind):
+            elif isinstance(body, Behind) and may_be_behind:
                 behind[site] = body
             elif problem := _problem(body, reply, check):
                 missing[site] = problem
@@ -110,14 +115,15 @@ class Members:
         if not missing:
             return
         absent = "; ".join(f"{site}: {reason}" for site, reason in sorted(missing.items()))
-        left = len(set(self.nodes) - set(missing) - self._away)
+        left = len(set(self.names) & set(self.nodes) - set(missing) - self._away)
         if self.rule.on_missing == "fail":
             raise QuorumError(f'{what}: missing {absent}; the plan says on_missing = "fail"')
         if left < self.rule.quorum:
             raise QuorumError(f"{what}: missing {absent}; {left} sites are left, the quorum is {self.rule.quorum}")
-        decision = f"{what}: went on without {absent}"
-        self.courier.log.append(Event(Kind.DECISION, {"run": self.courier.run, "decision": decision}))
-        self.decisions.append(decision)
+        decisions = [f"{what}: went on without {site}: {reason}" for site, reason in sorted(missing.items())]
+        self.courier.log.append(
+            *(Event(Kind.DECISION, {"run": self.courier.run, "decision": decision}) for decision in decisions)
+        )
 
 
 def _problem(body: Payload, reply: type[R], check: Callable[[R], None] | None) -> str:

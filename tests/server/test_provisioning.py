@@ -11,12 +11,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from client.kit import open_kit
-from client.settings import read
-from common.exceptions import ConfigurationError
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ec import SECP384R1, EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.serialization import load_ssh_private_key, load_ssh_public_key
+
+from client.kit import open_kit
+from client.settings import read
+from common.exceptions import ConfigurationError
 from server.provisioning import DEFAULT_ADDRESS, provision, read_address, split_address
 
 NOW = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -61,9 +62,9 @@ def handshake(folder: Path, authority: Path, name: str) -> str:
 
 
 def test_the_kit_s_authority_vouches_for_the_server_under_every_name(tmp_path: Path) -> None:
-    kit = provision(
-        tmp_path / "c", sites=["alder"], clock=present, address="fedward.example:443", names=["10.0.0.7"]
-    )["alder"]
+    kit = provision(tmp_path / "c", sites=["alder"], clock=present, address="fedward.example:443", names=["10.0.0.7"])[
+        "alder"
+    ]
     for name in ("127.0.0.1", "localhost", "fedward.example", "10.0.0.7"):
         assert handshake(tmp_path / "c", kit / "ca.crt", name) == "TLSv1.3"
     assert "Hostname mismatch" in handshake(tmp_path / "c", kit / "ca.crt", "other.example")
@@ -193,7 +194,9 @@ def test_a_site_named_twice_is_refused(tmp_path: Path) -> None:
         provision(tmp_path / "c", sites=["alder", "alder"], clock=present)
 
 
-@pytest.mark.parametrize("address", ["localhost", "localhost:", ":1", "localhost:0", "localhost:65536", "h:1a", "h h:1"])
+@pytest.mark.parametrize(
+    "address", ["localhost", "localhost:", ":1", "localhost:0", "localhost:65536", "h:1a", "h h:1"]
+)
 def test_a_malformed_address_is_refused(tmp_path: Path, address: str) -> None:
     with pytest.raises(ConfigurationError):
         provision(tmp_path / "c", sites=[], clock=present, address=address)

@@ -158,7 +158,7 @@ def test_nothing_is_spilled_and_nothing_is_loaded(tmp_path: Path) -> None:
 TEXT = st.text(alphabet=st.sampled_from("ab ,\"'\n;é0-"), max_size=6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     table=st.lists(st.tuples(TEXT, TEXT, TEXT), max_size=6), quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
 )

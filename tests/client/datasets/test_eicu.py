@@ -151,6 +151,15 @@ def test_sites_are_regions_or_hospitals_and_a_hospital_without_region_is_in_no_r
         eicu.sites(folder, "ward")
 
 
+def test_an_unknown_region_is_refused(tmp_path: Path) -> None:
+    content = tables()
+    content["hospital"][1]["region"] = "Atlantis"
+    with pytest.raises(
+        DataError, match=r"^hospital\.csv, row 2, field 'region'.*'Midwest', 'Northeast', 'South', 'West'"
+    ):
+        eicu.sites(write(tmp_path, content), "region")
+
+
 def change(table: str, row: int, **cells: str) -> Callable[[Folder], None]:
     def apply(content: Folder) -> None:
         content[table][row] |= cells

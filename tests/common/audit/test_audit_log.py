@@ -85,6 +85,15 @@ def test_log_opens_again_after_close_and_keeps_no_descriptor(log: AuditLog) -> N
     assert log.head().sequence == 20
 
 
+def test_every_commit_is_flushed_to_the_disk(log: AuditLog) -> None:
+    """A killed process cannot show this, only a power failure could: so ask the writer's own connection."""
+    for _ in range(2):
+        with log._session() as connection:
+            assert connection.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
+            assert connection.execute("PRAGMA journal_mode").fetchone() == (b"wal",)
+        log.close()
+
+
 def test_log_that_vanished_is_not_begun_anew(log: AuditLog, path: Path) -> None:
     log.append(NOTE)
     log.close()

@@ -38,6 +38,13 @@ def read_line(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline()
 
 
+def read_rest(process: subprocess.Popen[str]) -> str:
+    """Everything up to the end of the process; ``communicate`` would lose what ``readline`` has buffered."""
+    with process:
+        assert process.stdout is not None
+        return process.stdout.read()
+
+
 def written(path: Path) -> dict[int, tuple[object, object]]:
     """Who wrote what, by sequence."""
     with AuditLog(path, "ward-a") as log:
@@ -57,7 +64,7 @@ def test_four_processes_make_one_dense_chain(tmp_path: Path) -> None:
         process.stdin.write("go\n")
         process.stdin.flush()
     for name, process in writers.items():
-        output, _ = process.communicate()
+        output = read_rest(process)
         assert process.returncode == 0
         pairs = [tuple(map(int, line.split())) for line in output.splitlines()]
         assert [number for _, number in pairs] == list(range(count))
@@ -103,8 +110,7 @@ def test_killed_writers_lose_nothing_acknowledged(tmp_path: Path) -> None:
         process.stdin.flush()
         lines = [read_line(process) for _ in range(moments.randrange(1, 40))]
         process.kill()
-        rest, _ = process.communicate()
-        lines += [line for line in rest.splitlines(keepends=True) if line.endswith("\n")]
+        lines += [line for line in read_rest(process).splitlines(keepends=True) if line.endswith("\n")]
         for line in lines:
             sequence, number = map(int, line.split())
             acknowledged.append((sequence, f"run-{run}", number))

@@ -42,6 +42,8 @@ def test_the_same_seed_writes_the_same_bytes_and_another_does_not(tmp_path: Path
     files = sorted(path.name for path in (tmp_path / "a").iterdir())
     assert files == sorted(path.name for path in (tmp_path / "b").iterdir())
     assert all((tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes() for name in files)
+    # Bytes 4 to 8 of a gzip file are its time of writing (RFC 1952).
+    assert all((tmp_path / "a" / name).read_bytes()[4:8] == bytes(4) for name in files if name.endswith(".gz"))
     patients = [(tmp_path / name / "patient.csv.gz").read_bytes() for name in ("a", "c")]
     assert patients[0] != patients[1]
 
