@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -60,7 +61,7 @@ def answer(message: Message, context: Context, expected: type[R], handler: Handl
 def _reply(site: Site, content: RecordDict, context: Context, expected: type[R], handler: Handler[R]) -> RecordDict:
     run = str(context.run_config.get("run", ""))
     try:
-        plan = from_json(str(context.run_config.get("plan", "")))
+        plan = _plan(str(context.run_config.get("plan", "")))
         header, request = records.decode(content, expected)
         if header.run != run or header.sender != "coordinator":
             raise ProtocolError("the request belongs to another run or sender")
@@ -86,6 +87,12 @@ def _reply(site: Site, content: RecordDict, context: Context, expected: type[R],
     }
     site.audit.append(Event(Kind.MESSAGE_SENT, details))
     return reply
+
+
+@lru_cache(maxsize=8)
+def _plan(text: str) -> Plan:
+    """Parse a plan once a process: in a simulation every message of every site brings the same one."""
+    return from_json(text)
 
 
 def _pack(site: Site, run: str, body: Payload) -> RecordDict:

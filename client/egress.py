@@ -68,8 +68,8 @@ def _beyond(reply: Payload, request: Payload, policy: Policy) -> str:
     if isinstance(reply, Behind) and isinstance(request, ModelUpdates):
         return "" if set(reply.lacking) <= set(request.targets) else "it names models that were not asked about"
     if isinstance(reply, StatisticsReply):
-        negatives = (reply.stays or 0) - (reply.positives or 0)
-        told = (reply.patients or 0, reply.stays or 0, reply.positives or 0, negatives, *reply.excluded)
+        shown = [count for count in (0, reply.patients, reply.stays, reply.positives) if count is not None]
+        told = [*(one - other for one in shown for other in shown), *reply.excluded]
         return "it tells a small count" if any(0 < count < policy.minimum_cell for count in told) else ""
     if isinstance(reply, EvaluateReply) and isinstance(request, EvaluateRequest):
         mean = [MEAN_OF_LOCAL] if any(name.startswith("local/") for name in request.candidates) else []

@@ -81,5 +81,5 @@ def read(file: Path) -> SiteSettings:
     except ValidationError as error:
         problems = "; ".join(f"key '{'.'.join(map(str, p['loc']))}': {p['msg']}" for p in error.errors())
         raise ConfigurationError(f"{file}: {problems}") from error
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise ConfigurationError(f"{file}: not a settings file: {error}") from error

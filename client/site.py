@@ -46,9 +46,9 @@ class Site:
         self.audit = AuditLog(self.state / "audit.sqlite", self.settings.name)
         self.models = ModelStore(self.state / "models")
         self.lock = threading.RLock()
-        self._cohorts: dict[str, Cohort] = {}
+        self._cohorts: dict[str, tuple[Cohort, int]] = {}
         self._folds: dict[tuple[str, int, int], Fold] = {}
-        self._margins: dict[tuple[str, int, int, str], tuple[Model, NDArray[np.float32]]] = {}
+        self._margins: dict[tuple[str, int, int], tuple[Model, NDArray[np.float32]]] = {}
 
     @property
     def name(self) -> str:
@@ -85,9 +85,9 @@ class Site:
             data = self.settings.data
             source = datasets.find(data.source)
             task, select = tasks.find(plan.task), Select(data.by, data.values)
-            self._cohorts[plan.task] = source.load(self._home / data.folder, task, select)
-        cohort = self._cohorts[plan.task]
-        patients = len(np.unique(cohort.patients))
+            loaded = source.load(self._home / data.folder, task, select)
+            self._cohorts[plan.task] = loaded, len(np.unique(loaded.patients))
+        cohort, patients = self._cohorts[plan.task]
         opened: Mapping[str, str | int] = {"digest": cohort.digest, "patients": patients, "stays": len(cohort.labels)}
         self.audit.append(Event(Kind.DATA_OPENED, {"task": plan.task, **opened}))
         policy.permit_cohort(self.settings.policy, patients)
@@ -95,8 +95,7 @@ class Site:
 
     def features(self, plan: Plan) -> int:
         """Columns of the cohort opened for a plan, 0 when none was opened."""
-        cohort = self._cohorts.get(plan.task)
-        return len(cohort.feature_names) if cohort else 0
+        return len(self._cohorts[plan.task][0].feature_names) if plan.task in self._cohorts else 0
 
     def fold(self, plan: Plan, seed: int, fold: int) -> Fold:
         """Return the cohort divided for one repetition, with resampling; see :func:`divide`."""
@@ -109,7 +108,7 @@ class Site:
             self._margins = {}
         return self._folds[key]
 
-    def margins(self, plan: Plan, seed: int, fold: int, model: Model) -> tuple[NDArray[np.float32], ...]:
+    def margins(self, plan: Plan, seed: int, fold: int, model: Model) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Log odds the model gives the fold's training rows and its held-out rows; float32 each.
 
         Continues from the last model asked for when that is an ancestor; the result is the same to
@@ -117,18 +116,16 @@ class Site:
         """
         from common.boosting.scoring import score
 
-        rows = self.fold(plan, seed, fold)
-        found = []
-        for side, features in (("train", rows.features), ("held out", rows.held_out.features)):
-            key = (plan.digest, seed, fold, side)
-            known, start = self._margins.get(key, (None, None))
-            new = model.since(known.digest) if known else None
-            if new is None:
-                new, start = model.segments, None
-            margins = start if start is not None and not new else score(new, model.header, features, start)
-            self._margins[key] = (model, margins)
-            found.append(margins)
-        return tuple(found)
+        rows, key = self.fold(plan, seed, fold), (plan.digest, seed, fold)
+        known, start = self._margins.get(key, (None, None))
+        new = model.since(known.digest) if known else None
+        if new is None:
+            new, start = model.segments, None
+        if start is None or new:
+            # Both sides at once: reading the trees costs more than scoring a ward's stays.
+            start = score(new, model.header, np.concatenate([rows.features, rows.held_out.features]), start)
+        self._margins[key] = model, start
+        return start[: len(rows.features)], start[len(rows.features) :]
 
     def witness(self, party: str, head: Head, *events: Event) -> None:
         """Keep the head another party sent along, with the events that go with it."""

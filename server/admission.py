@@ -28,14 +28,11 @@ class Admitted:
         The same at every site.
     versions : mapping of str to str
         Software the sites run, by package; several versions are listed.
-    absent : str
-        Invited sites that are missing and why, in words; empty when there are none.
     """
 
     nodes: Mapping[str, int]
     feature_names: tuple[str, ...]
     versions: Mapping[str, str]
-    absent: str
 
 
 def admit(courier: Courier, plan: Plan) -> Admitted:
@@ -58,23 +55,27 @@ def admit(courier: Courier, plan: Plan) -> Admitted:
     reasons = {names[node] or f"node {node}": reason for node, reason in delivery.missing.items()}
     replies: dict[str, tuple[int, AdmissionReply]] = {}
     for node, (header, body) in delivery.replies.items():
+        if not _invited(plan, header.sender):
+            continue
         if isinstance(body, Refusal):
             reasons[header.sender] = f"refused: {body.reason}"
-        elif isinstance(body, AdmissionReply) and body.site == header.sender and _invited(plan, body.site):
-            if body.site in replies:
-                raise QuorumError(f"admission: two nodes call themselves {body.site}; remove one of them")
-            replies[body.site] = node, body
-    _judge(plan, set(replies), reasons)
-    _check_schema({site: reply for site, (_, reply) in replies.items()})
+        elif not isinstance(body, AdmissionReply) or body.site != header.sender:
+            reasons[header.sender] = "invalid reply: not the site's own admission"
+        elif header.sender in replies:
+            raise QuorumError(f"admission: two nodes call themselves {header.sender}; remove one of them")
+        else:
+            replies[header.sender] = node, body
     absent = _absent(plan, set(replies), reasons)
-    if absent:
-        courier.log.append(Event(Kind.DECISION, {"run": courier.run, "decision": f"admission: without {absent}"}))
+    _judge(plan, len(replies), absent)
+    _check_schema({site: reply for site, (_, reply) in replies.items()})
+    decisions = [f"admission: went on without {site}: {reason}" for site, reason in sorted(absent.items())]
+    if decisions:
+        courier.log.append(*(Event(Kind.DECISION, {"run": courier.run, "decision": each}) for each in decisions))
     some = next(iter(replies.values()))[1]
     return Admitted(
         nodes={site: node for site, (node, _) in sorted(replies.items())},
         feature_names=tuple(some.feature_names),
         versions=_versions([reply for _, reply in replies.values()]),
-        absent=absent,
     )
 
 
@@ -100,28 +101,29 @@ def _invited(plan: Plan, site: str) -> bool:
     return not plan.sites.names or site in plan.sites.names
 
 
-def _absent(plan: Plan, present: set[str], reasons: Mapping[str, str]) -> str:
-    missing = {site: "not connected" for site in plan.sites.names if site not in present} | dict(reasons)
-    return "; ".join(f"{site}: {reason}" for site, reason in sorted(missing.items()))
+def _absent(plan: Plan, present: set[str], reasons: Mapping[str, str]) -> dict[str, str]:
+    """Who is missing and why; what nodes nobody knows say matters only while somebody is missing."""
+    missing = {site: "not connected" for site in plan.sites.names if site not in present}
+    return {**missing, **reasons} if missing or not plan.sites.names else {}
 
 
-def _judge(plan: Plan, present: set[str], reasons: Mapping[str, str]) -> None:
-    absent = _absent(plan, present, reasons)
-    if absent and plan.sites.on_missing == "fail":
-        raise QuorumError(f'admission: missing {absent}; the plan says on_missing = "fail"')
-    if len(present) < plan.sites.quorum:
+def _judge(plan: Plan, present: int, absent: Mapping[str, str]) -> None:
+    missing = "; ".join(f"{site}: {reason}" for site, reason in sorted(absent.items()))
+    if missing and plan.sites.on_missing == "fail":
+        raise QuorumError(f'admission: missing {missing}; the plan says on_missing = "fail"')
+    if present < plan.sites.quorum:
         raise QuorumError(
-            f"admission: {len(present)} sites answered, the quorum is {plan.sites.quorum}"
-            + (f"; missing {absent}" if absent else "")
+            f"admission: {present} sites answered, the quorum is {plan.sites.quorum}"
+            + (f"; missing {missing}" if missing else "")
         )
 
 
 def _check_schema(replies: Mapping[str, AdmissionReply]) -> None:
-    by_schema: dict[str, list[str]] = defaultdict(list)
+    by_schema: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for site, reply in sorted(replies.items()):
-        by_schema[reply.schema_digest].append(site)
+        by_schema[reply.schema_digest, *reply.feature_names].append(site)
     if len(by_schema) > 1:
-        groups = "; ".join(f"{', '.join(sites)} ({digest[:12]})" for digest, sites in by_schema.items())
+        groups = "; ".join(f"{', '.join(sites)} ({schema[0][:12]})" for schema, sites in by_schema.items())
         raise QuorumError(f"admission: the sites' features differ in name, order or unit: {groups}; update the sites")
 
 

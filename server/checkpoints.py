@@ -10,6 +10,8 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -39,22 +41,20 @@ class Checkpoint:
     """
 
     def __init__(self, folder: Path, plan_digest: str) -> None:
-        self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._connection = self._open(folder / "checkpoint.sqlite")
-        except BlockingIOError as error:
-            os.close(self._lock)
-            raise CheckpointError(f"run {folder.name} is in use by another process") from error
-        except BaseException:
-            os.close(self._lock)
-            raise
-        begun = self._recall("plan")
-        if begun is None:
-            self._keep("plan", plan_digest.encode())
-        elif begun.decode() != plan_digest:
-            self.close()
-            raise CheckpointError(f"run {folder.name} began with another plan; start a new run for this one")
+        path = folder / "checkpoint.sqlite"
+        with ExitStack() as opened:
+            opened.enter_context(_alone(folder))
+            with _reported(f"{path}: cannot be used as a checkpoint"):
+                self._connection = opened.enter_context(closing(sqlite3.connect(path, isolation_level=None)))
+                self._connection.execute("PRAGMA journal_mode = WAL")
+                self._connection.execute("PRAGMA synchronous = FULL")
+                self._connection.execute("CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, fact BLOB NOT NULL)")
+            begun = self._recall("plan")
+            if begun is None:
+                self._keep("plan", plan_digest.encode())
+            elif begun != plan_digest.encode():
+                raise CheckpointError(f"run {folder.name} began with another plan; start a new run for this one")
+            self._opened = opened.pop_all()
         self.resumed = begun is not None
 
     def recall(self, key: str, model: type[M]) -> M | None:
@@ -83,8 +83,7 @@ class Checkpoint:
 
     def close(self) -> None:
         """Give the run free."""
-        self._connection.close()
-        os.close(self._lock)
+        self._opened.close()
 
     def __enter__(self) -> Self:
         return self
@@ -94,25 +93,36 @@ class Checkpoint:
     ) -> None:
         self.close()
 
-    def _open(self, path: Path) -> sqlite3.Connection:
-        try:
-            connection = sqlite3.connect(path, isolation_level=None)
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, fact BLOB NOT NULL)")
-        except sqlite3.Error as error:
-            raise CheckpointError(f"{path}: cannot be used as a checkpoint: {error}") from error
-        return connection
-
     def _recall(self, key: str) -> bytes | None:
-        try:
+        with _reported(f"checkpoint entry '{key}' cannot be read"):
             row = self._connection.execute("SELECT fact FROM facts WHERE key = ?", (key,)).fetchone()
-        except sqlite3.Error as error:
-            raise CheckpointError(f"checkpoint entry '{key}' cannot be read: {error}") from error
         return None if row is None else bytes(row[0])
 
     def _keep(self, key: str, fact: bytes) -> None:
-        try:
+        with _reported(f"checkpoint entry '{key}' cannot be written"):
             self._connection.execute("INSERT INTO facts VALUES (?, ?)", (key, fact))
-        except sqlite3.Error as error:
-            raise CheckpointError(f"checkpoint entry '{key}' cannot be written: {error}") from error
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold a run's folder; the kernel lets go of it when the process dies, however it dies."""
+    try:
+        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise CheckpointError(f"{folder}: cannot hold a run: {error.strerror}") from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise CheckpointError(f"run {folder.name} is in use by another process") from error
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _reported(problem: str) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise CheckpointError(f"{problem}: {error}") from error

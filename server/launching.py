@@ -84,7 +84,10 @@ def launch(
     local = "127.0.0.1" if host == "0.0.0.0" else host
     _write_connection(folder, local, port)
     process = subprocess.Popen(
-        [sys.executable, "-P", __file__, str(os.getpid()), f"{local}:{port}", *_arguments(folder, host, port)],
+        [
+            *(sys.executable, "-P", __file__, str(os.getpid()), f"{local}:{port}", str(folder)),
+            *_arguments(folder, host, port),
+        ],
         cwd=home / "work",
         env={
             **os.environ,
@@ -103,7 +106,7 @@ def launch(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     try:
-        if _admit_sites(folder, process):
+        if _prepare(folder, process):
             ready(f"{host}:{port}")
         status = process.wait()
     finally:
@@ -178,11 +181,14 @@ def _write_connection(folder: Path, host: str, port: int) -> None:
     write_atomic(folder / "superlink" / "flower" / "config.toml", text.encode())
 
 
-def _admit_sites(folder: Path, process: subprocess.Popen[bytes]) -> bool:
-    """Register the node key of each site that a SuperLink does not know yet; False if it ended."""
+def _prepare(folder: Path, process: subprocess.Popen[bytes]) -> bool:
+    """Register the sites that a SuperLink does not know yet; False if it ended before it answered.
+
+    Runs that it knows from before have lost their ServerApp, so they are stopped.
+    """
     import httpx
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_ssh_public_key
-    from flwr.proto.control_pb2 import RegisterNodeRequest
+    from flwr.proto.control_pb2 import ListRunsRequest, RegisterNodeRequest, StopRunRequest
 
     from common.exceptions import DeploymentError
 
@@ -190,6 +196,9 @@ def _admit_sites(folder: Path, process: subprocess.Popen[bytes]) -> bool:
     known = _registered_keys(client, process)
     if known is None:
         return False
+    for run_id, run in client.ListRuns(ListRunsRequest()).run_dict.items():
+        if run.status.status != "finished":
+            client.StopRun(StopRunRequest(run_id=run_id))
     for file in sorted((folder / "nodes").glob("*.pub")):
         key = load_ssh_public_key(file.read_bytes()).public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
         if key not in known:
@@ -218,7 +227,7 @@ def _registered_keys(client: ControlHttpClient, process: subprocess.Popen[bytes]
     return None
 
 
-def _superlink(launcher: int, address: str, arguments: list[str]) -> None:
+def _superlink(launcher: int, address: str, folder: Path, arguments: list[str]) -> None:
     import uvicorn
     from flwr.supercore.inflatable import inflatable_utils
     from flwr.superlink.cli import flower_superlink
@@ -228,9 +237,7 @@ def _superlink(launcher: int, address: str, arguments: list[str]) -> None:
     pull.__kwdefaults__ = {**(pull.__kwdefaults__ or {}), "initial_backoff": _CONTENT_POLL}
     superlink, workers = os.getpid(), os.fork()
     if workers == 0:
-        option = dict(zip(arguments[2::2], arguments[3::2], strict=True))
-        secret = Path(option["--superexec-auth-secret-file"]).read_bytes()
-        _fork_server_apps(address, option["--ssl-ca-certfile"], secret, superlink)
+        _fork_server_apps(address, folder, superlink)
 
     def leave_with_the_others() -> None:
         while os.getppid() == launcher and os.waitpid(workers, os.WNOHANG) == (0, 0):
@@ -243,7 +250,7 @@ def _superlink(launcher: int, address: str, arguments: list[str]) -> None:
     flower_superlink()
 
 
-def _fork_server_apps(address: str, authority: str, secret: bytes, superlink: int) -> None:
+def _fork_server_apps(address: str, folder: Path, superlink: int) -> None:
     """Fork a ServerApp for each run until the SuperLink is gone, then end those that are left."""
     import httpx
     from flwr.proto.runtime_pb2 import AcquireTaskRequest
@@ -254,12 +261,12 @@ def _fork_server_apps(address: str, authority: str, secret: bytes, superlink: in
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     authentication = SuperExecAuthHttpInterceptor(
-        master_secret=secret, protected_methods={"/flwr.proto.Runtime/AcquireTask"}
+        master_secret=(folder / "superlink" / "worker.secret").read_bytes(),
+        protected_methods={"/flwr.proto.Runtime/AcquireTask"},
     )
     version = RuntimeVersionHttpInterceptor(component_name="SuperExec")
-    client = RuntimeHttpClient.from_server_address(
-        address, False, Path(authority).read_bytes(), [version, authentication]
-    )
+    authority = folder / "ca.crt"
+    client = RuntimeHttpClient.from_server_address(address, False, authority.read_bytes(), [version, authentication])
     request = AcquireTaskRequest(supported_task_types=[TaskType.SERVER_APP])
     while os.getppid() == superlink:
         try:
@@ -268,12 +275,13 @@ def _fork_server_apps(address: str, authority: str, secret: bytes, superlink: in
             token = ""
         if token and os.fork() == 0:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            given = ["--runtime-api-address", address, "--root-certificates", authority, "--token", token]
+            given = ["--runtime-api-address", address, "--root-certificates", str(authority), "--token", token]
             sys.argv = ["flwr-serverapp", *given, "--parent-pid", str(superlink)]
-            sys.exit(flwr_serverapp())
+            flwr_serverapp()
+            sys.exit()
         time.sleep(_TASK_POLL)
     os.killpg(0, signal.SIGKILL)
 
 
 if __name__ == "__main__":
-    _superlink(int(sys.argv[1]), sys.argv[2], sys.argv[3:])
+    _superlink(int(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), sys.argv[4:])

@@ -51,7 +51,20 @@ _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _CLOCK_SKEW = timedelta(minutes=5)
 
 _SITE_SETTINGS = """\
-# Settings of one site. The hospital fills them in; paths are relative to this file.
+# Settings of one site; paths are relative to this file. The hospital adds two tables:
+#
+# [data]
+# source = "eicu"          # which adapter reads the files
+# folder = "/srv/eicu"     # where they lie
+# by = "hospital"          # which rows are this site's: "all", or those of a "region" or a "hospital"
+# values = ["73", "264"]   # the names of the regions or the numbers of the hospitals
+#
+# [policy]                 # what this site allows, whatever a plan asks for
+# tasks = ["in_hospital_mortality"]   # prediction tasks it takes part in; none unless listed
+# minimum_cohort = 20      # fewest patients it trains or evaluates on
+# minimum_cell = 11        # smallest count it tells
+# share = "summary"        # most that an evaluation may carry: "summary", or "curves" (see SECURITY.md)
+
 name = "{site}"
 
 [coordinator]
@@ -59,18 +72,6 @@ address = "{address}"
 certificate = "ca.crt"
 key = "node.key"
 
-[data]
-source = "eicu"     # which adapter reads the files
-folder = ""         # where they lie, e.g. "/srv/eicu"
-by = "hospital"     # which rows are this site's: "all", or those of a "region" or a "hospital"
-values = []         # the names of the regions or the hospitals' numbers, e.g. ["73", "264"]
-
-[policy]
-# What this site allows, whatever a plan asks for. Unchanged, these are in force:
-# tasks = []               # prediction tasks it takes part in; none is none
-# minimum_cohort = 20      # fewest patients it trains or evaluates on
-# minimum_cell = 11        # smallest count it tells
-# share = "summary"        # most that an evaluation may carry: "summary" or "curves"
 """
 
 

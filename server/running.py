@@ -32,6 +32,8 @@ from strategies.rounds.courier import Courier
 from strategies.rounds.membership import Members
 
 PACKAGES = ("fedward", "flwr", "numpy")
+LONGEST_REASON = 2000
+"""Characters of an error that the audit log keeps; naming a thousand sites takes more than an entry holds."""
 
 
 class Beginning(BaseModel):
@@ -54,29 +56,39 @@ def execute(
     Writes into the run's folder: ``plan.json``, ``progress.jsonl``, ``checkpoint.sqlite``, model
     files, ``metrics.json``, ``report.html``; and ``failure.json`` when it ends in an error.
     """
+    for stage in request.plan.training:
+        if isinstance(stage, BoostingStage):
+            find(stage.strategy)
     folder = settings.runs / request.run
     for needed in (settings.state, folder):
         needed.mkdir(parents=True, exist_ok=True, mode=0o700)
-    (folder / "failure.json").unlink(missing_ok=True)
+    with Checkpoint(folder, request.plan.digest) as checkpoint:  # whoever cannot have it leaves the folder as it is
+        (folder / "failure.json").unlink(missing_ok=True)
+        try:
+            with AuditLog(settings.audit, "coordinator") as log:
+                return _logged(grid, request, folder, checkpoint, log, now)
+        except FedwardError as error:
+            failure = {"code": error.code, "message": str(error)}
+            write_atomic(folder / "failure.json", canonical(failure))
+            raise
+
+
+def _logged(
+    grid: Grid,
+    request: RunRequest,
+    folder: Path,
+    checkpoint: Checkpoint,
+    log: AuditLog,
+    now: Callable[[], datetime],
+) -> Results:
+    write_atomic(folder / "plan.json", request.plan.to_json().encode())
+    kind = Kind.RUN_RESUMED if checkpoint.resumed else Kind.RUN_STARTED
+    log.append(Event(kind, {"run": request.run, "plan": request.plan.digest}))
     try:
-        for stage in request.plan.training:
-            if isinstance(stage, BoostingStage):
-                find(stage.strategy)
-        with (
-            Checkpoint(folder, request.plan.digest) as checkpoint,
-            AuditLog(settings.audit, "coordinator") as log,
-        ):
-            write_atomic(folder / "plan.json", request.plan.to_json().encode())
-            kind = Kind.RUN_RESUMED if checkpoint.resumed else Kind.RUN_STARTED
-            log.append(Event(kind, {"run": request.run, "plan": request.plan.digest}))
-            try:
-                return _run(grid, request, folder, checkpoint, log, now)
-            except FedwardError as error:
-                log.append(Event(Kind.REFUSAL, {"run": request.run, "code": error.code, "reason": error.public}))
-                raise
+        return _run(grid, request, folder, checkpoint, log, now)
     except FedwardError as error:
-        failure = {"code": error.code, "message": str(error)}
-        write_atomic(folder / "failure.json", canonical(failure))
+        reason = error.public[:LONGEST_REASON]
+        log.append(Event(Kind.REFUSAL, {"run": request.run, "code": error.code, "reason": reason}))
         raise
 
 
@@ -97,8 +109,7 @@ def _run(
     if beginning is None:
         beginning = Beginning(started=_stamp(now()), sites=tuple(admitted.nodes))
         checkpoint.keep("beginning", beginning)
-    decisions = [f"admission: went on without {admitted.absent}"] if admitted.absent else []
-    members = Members(courier, beginning.sites, dict(admitted.nodes), plan.sites, decisions)
+    members = Members(courier, beginning.sites, admitted.nodes, plan.sites)
     study = Study(plan, members, checkpoint, progress, admitted.feature_names)
     counts = statistics.run(study)
     header = ModelHeader(counts.base_score, admitted.feature_names)
@@ -120,7 +131,7 @@ def _run(
         stages=tuple(histories),
         candidates=evaluate.candidates(evaluations, _federated(plan), plan.evaluation.bootstraps),
         models=released,
-        decisions=tuple(members.decisions),
+        decisions=_decisions(log, request.run),
     )
     results.write(folder / "metrics.json")
     write_report(results, folder)
@@ -187,6 +198,12 @@ def _release(folder: Path, log: AuditLog, run: str, models: Models) -> tuple[Rel
                 )
             )
     return tuple(released)
+
+
+def _decisions(log: AuditLog, run: str) -> tuple[str, ...]:
+    """Every time the run went on without a site, before and after any restart."""
+    found = (entry.event for entry in log.entries() if entry.event.kind is Kind.DECISION)
+    return tuple(str(event.details["decision"]) for event in found if event.details["run"] == run)
 
 
 def _stamp(moment: datetime) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,9 +21,14 @@ from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid
 from flwr.supercore.task_identity import TaskIdentity
 
+from common.exceptions import ConfigurationError
+
 RUN_ID = 1
 APP_FAILED = 2
 """Flower's own error code for a ClientApp that raised."""
+FILES_A_SITE = 3
+"""An audit log in SQLite's WAL mode: the database, its log and the log's index."""
+OTHER_FILES = 200
 
 log = logging.getLogger("fedward.simulations")
 
@@ -47,6 +53,11 @@ class InProcessGrid(Grid):
     workers : int, optional
         Sites at work at the same time; as many as there are cores if left out.
 
+    Raises
+    ------
+    ConfigurationError
+        The machine does not let a process hold so many sites' files open.
+
     Notes
     -----
     Task identity belongs to the process: one grid a process at a time.
@@ -60,6 +71,7 @@ class InProcessGrid(Grid):
         *,
         workers: int | None = None,
     ) -> None:
+        allow_open_files(len(sites))
         TaskIdentity.task_id, TaskIdentity.run_id, TaskIdentity.node_id = 1, RUN_ID, 0
         self._app = client_app
         self._nodes = {number: SiteNode(number, name) for number, name in enumerate(sites, start=1)}
@@ -136,3 +148,25 @@ class InProcessGrid(Grid):
         except Exception as error:
             log.error("site app failed: %s", type(error).__name__)
             return Message(Error(APP_FAILED), reply_to=message)
+
+
+def allow_open_files(sites: int) -> None:
+    """Raise this process's soft limit of open files to what its sites need, at most to the hard limit.
+
+    Closing each site's audit log after each message would do without, at three more flushes to
+    the disk a message.
+
+    Raises
+    ------
+    ConfigurationError
+        The hard limit is too low; says how to raise it.
+    """
+    needed = FILES_A_SITE * sites + OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        raise ConfigurationError(
+            f"{sites} sites in one process need {needed} open files, this machine allows {hard}: "
+            f"raise the hard limit ('ulimit -Hn {needed}' as root) or simulate fewer sites"
+        )
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))

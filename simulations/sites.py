@@ -45,18 +45,18 @@ def write_settings(plan: Plan, folder: Path, data: Path, sites: Mapping[str, Sel
         home = folder / name
         home.mkdir(parents=True, exist_ok=True)
         files[name] = home / "site.toml"
-        files[name].write_text(_settings(plan, name, data, select), encoding="utf-8")
+        files[name].write_text(f'name = "{name}"\n\n{data_and_policy(plan, data, select)}', encoding="utf-8")
     return files
 
 
-def _settings(plan: Plan, name: str, data: Path, select: Select) -> str:
+def data_and_policy(plan: Plan, data: Path, select: Select) -> str:
+    """Write the tables "data" and "policy" of a ``site.toml``."""
+
     def quoted(value: object) -> str:
         return json.dumps(value, ensure_ascii=False)  # a JSON string or list of strings is TOML too
 
     return "\n".join(
         [
-            f"name = {quoted(name)}",
-            "",
             "[data]",
             f"source = {quoted(plan.data.source)}",
             f"folder = {quoted(str(data.resolve()))}",

@@ -17,8 +17,9 @@ def count(site: Site, plan: Plan, request: StatisticsRequest) -> StatisticsReply
     counts = class_counts(cohort.labels, minimum)
     excluded = [suppress(stays, minimum) for stays in cohort.excluded.values()]
     patients = len(np.unique(cohort.patients))
-    repeated = len(cohort.labels) - patients  # stays that are not a patient's first: told by subtraction
-    shown = None not in (suppress(patients, minimum), suppress(repeated, minimum))
+    # Less the stays or the positives, it would tell how many came back or did not have the outcome.
+    others = [count for count in (0, counts.total, counts.positives) if count is not None]
+    shown = all(suppress(abs(patients - other), minimum) is not None for other in others)
     return StatisticsReply(
         minimum_cell=minimum,
         patients=patients if shown else None,

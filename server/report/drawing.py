@@ -62,7 +62,7 @@ def drawn(lines: Sequence[Line]) -> list[Line]:
 
 
 def names(axes: Axes, lines: Sequence[Line], metric: str, left: float = 0.42, top: float | None = None) -> None:
-    """Write names and overall figures into a corner, the lower right one if not told, each behind a stroke of its line."""
+    """Write names and overall figures into a corner (lower right if not told), each behind a stroke of its line."""
     shown = drawn(lines)
     height = NAME_HEIGHT * len(shown)
     top = 0.015 + height if top is None else top
@@ -111,7 +111,8 @@ def _inline(svg: str, title: str) -> str:
     box = re.search(r'viewBox="[-\d. ]+"', svg)
     assert box
     body = svg[svg.index("<g id=") : svg.rindex("</svg>")]
-    body = re.sub(r'<g id="[^"]*">', "<g>", body)
     body = re.sub(r" ?font-family: [^;\"]*;", "", body)
     body = re.sub(r"\n\s*", " ", body).replace("xlink:href", "href")
+    used = set(re.findall(r"#(\w+)", body))
+    body = re.sub(r' id="([^"]*)"', lambda found: found[0] if found[1] in used else "", body)
     return f'<svg {box[0]} role="img" aria-label="{escape(title)}">{body}</svg>'

@@ -20,7 +20,7 @@ _EICU = (
 _CREDITS = {"eicu": _EICU}
 
 
-def credits(results: Results, plan: Plan) -> list[str]:
+def attributions(results: Results, plan: Plan) -> list[str]:
     """Credit the source of real data, as its licence asks."""
     return [_CREDITS[plan.data.source]] if plan.data.source in _CREDITS and not results.synthetic else []
 
@@ -31,12 +31,11 @@ def measured(results: Results, plan: Plan, shown: Sequence[Line]) -> list[str]:
     held_out = f"fold{'s' if len(folds) > 1 else ''} {', '.join(map(str, folds))}{' in turn' if len(folds) > 1 else ''}"
     return [
         f"Outcome: {task.label}, for each {task.unit}. Prediction time: {task.prediction_time}.",
-        f"Patients, not stays, are split into {plan.split.folds} folds at each site; held out: {held_out}. No patient is "
-        "on both sides of a split.",
+        f"Patients, not stays, are split into {plan.split.folds} folds at each site; held out: {held_out}. "
+        "No patient is on both sides of a split.",
         _seeds(results, plan.seeds),
-        f"Intervals are 95 % percentile intervals of {plan.evaluation.bootstraps:,} bootstrap replicates. At a site whole "
-        "patients are redrawn. Over all sites only counts per score bin are known, so stays are redrawn within each "
-        "site; where patients have several stays those intervals are a little too narrow.",
+        f"Intervals are 95 % percentile intervals of {plan.evaluation.bootstraps:,} bootstrap replicates; at a site "
+        "whole patients are redrawn.",
         _binning(shown),
         "Own local model: each site's patients under the model that site trained alone. Mean of local models: the "
         "average of the probabilities of all local models.",
@@ -65,6 +64,8 @@ def _binning(shown: Sequence[Line]) -> str:
     if not errors:
         return "The plan shares figures only; no counts per score bin left the sites."
     return (
-        "Overall figures come from counts of stays per bin of predicted risk on one public grid, summed over the sites. "
-        f"Binning can change an overall AUROC on this page by at most {max(errors):.4f}."
+        "Overall figures come from counts of stays per bin of predicted risk on one public grid, summed over the "
+        f"sites. Binning can change an overall AUROC on this page by at most {max(errors):.4f}. Their intervals redraw "
+        "stays within each site, because the counts tell no patients apart; where patients have several stays they are "
+        "a little too narrow."
     )

@@ -89,7 +89,7 @@ def render(results: Results) -> str:
         models=tables.models(results),
         versions=[Row(name, (Cell(version),)) for name, version in sorted(results.versions.items())],
         measured=method.measured(results, plan, shown),
-        credits=method.credits(results, plan),
+        credits=method.attributions(results, plan),
     )
 
 
@@ -163,7 +163,9 @@ def _histories(results: Results, shown: tuple[Line, ...]) -> list[Plot]:
         return []
     found = []
     if any(r.held_out_loss is not None or r.training_loss is not None for r in rounds):
-        text = "Of the model each round started from: mean over sites; line and band are mean and range over seeds and folds."
+        text = (
+            "Of the model each round started from: mean over sites; line and band: mean and range over seeds and folds."
+        )
         found.append(Plot("Loss by round", text, Markup(plots.training(results.stages, styles))))
     text = "All sites together, mean over seeds and folds."
     found.append(Plot("Bytes and seconds by round", text, Markup(plots.traffic(results.stages, styles))))
@@ -171,7 +173,7 @@ def _histories(results: Results, shown: tuple[Line, ...]) -> list[Plot]:
 
 
 def _settings(value: Any, path: str = "") -> Iterator[str]:
-    """A plan's settings, one a line, by their dotted keys."""
+    """List a plan's settings, one a line, by their dotted keys."""
     if isinstance(value, dict) and value:
         for key, part in value.items():
             yield from _settings(part, f"{path}.{key}" if path else key)

@@ -52,15 +52,15 @@ def precision_recall(lines: Sequence[Line]) -> str:
         quiet: Style = {"color": QUIET, "fontsize": 8, "ha": "right", "va": "top"}
         axes.axhline(prevalence, color=FAINT, linewidth=1)
         axes.text(1.0, prevalence - 0.015, f"prevalence {prevalence:.1%}", **quiet)
-        height, covered = NAME_HEIGHT * len(drawn(lines)), [0.0, 0.0]
+        height, above, below = NAME_HEIGHT * len(drawn(lines)), 0.0, 0.0
         for line in reversed(drawn(lines)):
             assert line.histogram
             recall, precision = precision_recall_points(line.histogram)
             found = recall > 0  # before the first hit precision is nil by definition
             axes.plot(recall[found], precision[found], color=line.color, linestyle=line.dash)
-            covered[0] += np.mean(np.interp(np.linspace(1 - NAMES_WIDTH, 1), recall, precision) > 1 - height)
-            covered[1] += np.mean(np.interp(np.linspace(0, NAMES_WIDTH), recall, precision) < height)
-        names(axes, lines, "auprc", *((0.42, 0.99) if covered[0] <= covered[1] else (0.0, 0.01 + height)))
+            above += float(np.mean(np.interp(np.linspace(1 - NAMES_WIDTH, 1), recall, precision) > 1 - height))
+            below += float(np.mean(np.interp(np.linspace(0, NAMES_WIDTH), recall, precision) < height))
+        names(axes, lines, "auprc", *((0.42, 0.99) if above <= below else (0.0, 0.01 + height)))
         _square(axes, "Recall (sensitivity)", "Precision (positive predictive value)")
     return finish("pr", "Precision-recall curves over all held-out patients")
 
@@ -94,10 +94,10 @@ def forest(lines: Sequence[Line], sites: Sequence[str]) -> str:
         for position, line in enumerate(lines):
             offset = (position - (len(lines) - 1) / 2) * 0.75 / len(lines)
             known = [(row + offset, found) for row, site in enumerate(rows) if (found := line.at(site))]
-            heights, found = [height for height, _ in known], [figure for _, figure in known]
-            axes.hlines(heights, [f.low for f in found], [f.high for f in found], color=line.color, linewidth=1.3)
+            heights, shown = [height for height, _ in known], [interval for _, interval in known]
+            axes.hlines(heights, [f.low for f in shown], [f.high for f in shown], color=line.color, linewidth=1.3)
             style: Style = {"color": line.color, "markersize": 4.6, "markeredgewidth": 0}
-            axes.plot([f.value for f in found], heights, line.marker, **style)
+            axes.plot([f.value for f in shown], heights, line.marker, **style)
         quiet: Style = {"transform": axes.get_yaxis_transform(), "color": QUIET, "va": "center", "style": "italic"}
         for row, site in enumerate(rows):
             if not any(line.at(site) for line in lines):

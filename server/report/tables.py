@@ -142,17 +142,17 @@ def withheld(text: str = WITHHELD) -> Cell:
 def size(count: float) -> str:
     """Write bytes with a decimal unit."""
     for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            break
-        count, unit = count / 1000, {"B": "kB", "kB": "MB", "MB": "GB", "GB": "TB"}[unit]
-    return f"{count:.3g} {unit}"
+        if count < 999.5:  # what rounds to 1000 belongs to the next unit
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"
 
 
 def duration(seconds: float) -> str:
     """Write seconds as a reader says them: "53 ms", "4.2 s", "3 min 20 s", "2 h 5 min"."""
-    if seconds < 1:
+    if seconds < 0.9995:
         return f"{1000 * seconds:.3g} ms"
-    if seconds < 60:
+    if seconds < 59.95:
         return f"{seconds:.3g} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import gt
 from typing import Literal
 
 import numpy as np
@@ -21,6 +22,8 @@ from server.stages.study import Study, chain_name
 
 METRICS = ("auroc", "auprc", "brier", "ece")
 OVERALL = "overall"
+LARGEST_COUNT = 10**9
+"""Stays in a score bin of one site; sums over a thousand sites stay exact."""
 BySeed = Mapping[int, Mapping[str, EvaluateReply]]
 Kind = Literal["federated", "local", "ensemble", "pooled", "reference"]
 
@@ -97,7 +100,7 @@ def _exchange(study: Study, seed: int, contenders: Sequence[Contender]) -> Evalu
         request,
         EvaluateReply,
         what=f"evaluate, seed {seed}",
-        check=lambda reply: _check(reply, [contender.name for contender in contenders]),
+        check=lambda reply: _check(reply, [contender.name for contender in contenders], study.plan.evaluation.share),
     )
     return Evaluation(replies=dict(answers.replies))
 
@@ -106,16 +109,17 @@ def _chain(contender: Contender, seed: int, fold: int) -> str:
     return chain_name(contender.chain or contender.name, Repetition(seed, fold))
 
 
-def _check(reply: EvaluateReply, names: Sequence[str]) -> None:
-    """Lengths fit each other, and every candidate asked for is there."""
+def _check(reply: EvaluateReply, names: Sequence[str], share: Literal["curves", "summary"]) -> None:
+    """Refuse figures that do not fit each other or what was asked for (ProtocolError)."""
     expected = [*names, *([MEAN_OF_LOCAL] if any(name.startswith("local/") for name in names) else [])]
-    if reply.candidates != [*expected, *reply.references] or set(reply.references) & set(expected):
+    if reply.candidates != [*expected, *reply.references] or len(set(reply.candidates)) < len(reply.candidates):
         raise ProtocolError("evaluate-reply: the candidates are not those asked for")
-    count = len(reply.candidates)
-    if any(len(getattr(reply, metric)) not in (0, 3 * count) for metric in METRICS):
-        raise ProtocolError("evaluate-reply: each metric holds three figures a candidate, or none")
-    if any(len(bins) not in (0, SCORE_BINS * count) for bins in (reply.negatives, reply.positives)):
-        raise ProtocolError(f"evaluate-reply: {SCORE_BINS} counts a candidate, or none")
+    if any(any(map(gt, figures[1::3], figures[2::3])) for figures in (getattr(reply, name) for name in METRICS)):
+        raise ProtocolError("evaluate-reply: an interval that ends before it begins")
+    if reply.negatives and share != "curves":
+        raise ProtocolError("evaluate-reply: counts per score bin, where the plan asks for figures only")
+    if max((*reply.negatives, *reply.positives), default=0) > LARGEST_COUNT:
+        raise ProtocolError("evaluate-reply: more patients in a score bin than any site has")
 
 
 def _score(seed: int, site: str, reply: EvaluateReply, position: int) -> Score:

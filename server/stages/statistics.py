@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pydantic import BaseModel, ConfigDict
 
-from common.exceptions import QuorumError
+from common.exceptions import ProtocolError, QuorumError
 from common.messages import StatisticsReply, StatisticsRequest
 from server.results import SiteSummary
 from server.stages.study import Study
@@ -30,7 +32,7 @@ def run(study: Study) -> Statistics:
     found = study.checkpoint.recall("statistics", Statistics)
     if found is None:
         requests = dict.fromkeys(study.members.names, StatisticsRequest())
-        answers = study.members.ask(requests, StatisticsReply, what="statistics")
+        answers = study.members.ask(requests, StatisticsReply, what="statistics", check=_check)
         found = _summarise(answers.replies)
         study.checkpoint.keep("statistics", found)
     study.progress.step("statistics", 1)
@@ -47,8 +49,17 @@ def base_score(counts: list[tuple[int, int]]) -> float:
     return round(min(max(positives / stays, 1e-6), 1 - 1e-6), 6)
 
 
-def _summarise(replies: object) -> Statistics:
-    assert isinstance(replies, dict)
+def _check(reply: StatisticsReply) -> None:
+    """Refuse counts that contradict each other (ProtocolError)."""
+    if len(set(reply.rules)) != len(reply.rules):
+        raise ProtocolError("statistics-reply: a rule is counted twice")
+    if reply.positives is not None and (reply.stays is None or reply.positives > reply.stays):
+        raise ProtocolError("statistics-reply: more positives than stays")
+    if reply.patients is not None and reply.stays is not None and reply.patients > reply.stays:
+        raise ProtocolError("statistics-reply: more patients than stays")
+
+
+def _summarise(replies: Mapping[str, StatisticsReply]) -> Statistics:
     summaries = tuple(
         SiteSummary(
             name=site,
@@ -61,7 +72,7 @@ def _summarise(replies: object) -> Statistics:
         )
         for site, reply in sorted(replies.items())
     )
-    disclosed = [(s.stays, s.positives) for s in summaries if s.stays is not None and s.positives is not None]
+    disclosed = [(s.stays, s.positives) for s in summaries if s.stays and s.positives is not None]
     if not disclosed:
         raise QuorumError(
             "statistics: every site withholds its class counts under its small-cell rule, so there is no agreed "

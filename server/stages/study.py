@@ -36,9 +36,11 @@ class Study:
     def held(self, site: str, chain: str, model: Model) -> str:
         """Digest the site is believed to hold of a model's chain.
 
-        Unknown after a restart: then the newest, and the site says so if it is behind.
+        Until it has answered about the chain: nothing. After a restart that is unknown: then the
+        newest, and the site says so if it is behind.
         """
-        return self._held.get((site, chain), model.digest)
+        unknown = model.digest if self.checkpoint.resumed else model.header.digest
+        return self._held.get((site, chain), unknown)
 
     def now_holds(self, site: str, chain: str, model: Model) -> None:
         """Remember that a site has answered about this model."""
@@ -63,14 +65,16 @@ class Study:
         reply, what, check
             As in :meth:`strategies.rounds.membership.Members.ask`.
         """
-        first = self.members.ask({site: request(site, False) for site in sites}, reply, what=what, check=check)
+        first = self.members.ask(
+            {site: request(site, False) for site in sites}, reply, what=what, check=check, may_be_behind=True
+        )
         if not first.behind:
             return first
         second = self.members.ask({site: request(site, True) for site in first.behind}, reply, what=what, check=check)
         return Answers(
             replies=dict(sorted({**first.replies, **second.replies}.items())),
             behind={},
-            missing={**first.missing, **second.missing, **dict.fromkeys(second.behind, "still behind")},
+            missing={**first.missing, **second.missing},
             seconds=first.seconds + second.seconds,
             bytes_down=first.bytes_down + second.bytes_down,
             bytes_up=first.bytes_up + second.bytes_up,

@@ -86,7 +86,7 @@ class Courier:
         ids = list(self.grid.push_messages(list(packed.values())))
         waiting = {message_id: node for message_id, node in zip(ids, packed, strict=True) if message_id}
         missing = {node: "unreachable" for message_id, node in zip(ids, packed, strict=True) if not message_id}
-        arrived, returned = self._collect(waiting, not_awaited, start + deadline)
+        arrived, returned = self._collect(waiting, not_awaited, start, deadline)
         replies, refused = self._open(requests, names, arrived)
         missing |= refused
         for node in requests:
@@ -117,23 +117,21 @@ class Courier:
         }
 
     def _collect(
-        self, waiting: dict[str, int], not_awaited: frozenset[int], until: float
+        self, waiting: dict[str, int], not_awaited: frozenset[int], start: float, deadline: float
     ) -> tuple[dict[int, Message], frozenset[int]]:
         arrived: dict[int, Message] = {}
         returned: set[int] = set()
-        pause = SHORTEST_WAIT
         while True:
             for message in self._pull([*waiting, *self._late]):
                 message_id = message.metadata.reply_to_message_id
                 if message_id in waiting:
                     arrived[waiting.pop(message_id)] = message
-                    pause = SHORTEST_WAIT
                 elif (node := self._late.pop(message_id, None)) is not None and message.has_content():
                     returned.add(node)
-            if set(waiting.values()) <= not_awaited or self.clock() >= until:
+            waited = self.clock() - start
+            if set(waiting.values()) <= not_awaited or waited >= deadline:
                 break
-            self.wait(pause)
-            pause = min(2 * pause, LONGEST_WAIT)
+            self.wait(min(max(waited / 8, SHORTEST_WAIT), LONGEST_WAIT))  # at most an eighth is waited in vain
         self._late |= waiting
         return arrived, frozenset(returned | (not_awaited & set(arrived)))
 

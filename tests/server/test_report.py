@@ -1,4 +1,4 @@
-"""The report says what the results say: the same numbers, no resource from outside, nothing unescaped."""
+"""The report says what the results say: the same numbers, nothing from outside, nothing unescaped."""
 
 from __future__ import annotations
 
@@ -8,105 +8,456 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from common.metrics import bootstrap_intervals
-from common.plan import Plan, read
-from common.score_histogram import ScoreHistogram, bootstrap_histogram, metrics, score_bins
-from server.report.page import render, write
-from server.results import (
-    Candidate,
-    Interval,
-    Released,
-    Results,
-    Round,
-    Score,
-    SiteSummary,
-    StageHistory,
-)
 
-SITES = ("ashford-general", "brook-hill", "cedar-valley", "dunmore", "elm-street")
+from common.metrics import area_under_roc, bootstrap_intervals
+from common.plan import read
+from common.score_histogram import ScoreHistogram, bootstrap_histogram, score_bins
+from server.report.answer import answer
+from server.report.page import render, write
+from server.report.summary import OVERALL, Line, lines
+from server.report.tables import duration, size
+from server.results import Candidate, Interval, Released, Results, Round, Score, SiteSummary, StageHistory
+
+SIZES = {"ashford-general": 820, "brook-hill": 610, "cedar-valley": 540, "dunmore": 380, "elm-street": 9}
 WITHHELD = "elm-street"
-SIZES = dict(zip(SITES, (820, 610, 540, 380, 9), strict=True))
-QUALITY = {"fedxgb_bagging": 1.42, "fedxgb_cyclic": 1.2, "pooled": 1.5, "mean of local": 1.3, "APACHE IVa": 1.6}
+QUALITY = {"fedxgb_bagging": 1.5, "fedxgb_cyclic": 1.2, "pooled": 1.55, "mean of local": 1.3, "APACHE IVa": 1.6}
+KINDS = {"pooled": "pooled", "mean of local": "ensemble", "APACHE IVa": "reference"}
+LABELS = ("Federated bagging", "Federated cyclic", "Own local model", "Mean of local models", "Pooled training")
+
+
+class Page(HTMLParser):
+    """Tables by their label, as lists of rows of (text, note) cells; every tag and all visible text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tables: dict[str, list[list[tuple[str, str]]]] = {}
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self._open: list[str] = []
+        self._table = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attributes)))
+        self._open.append(tag)
+        if tag == "table":
+            self._table = str(dict(attributes)["aria-label"])
+            self.tables[self._table] = []
+        elif tag == "tr":
+            self.tables[self._table].append([])
+        elif tag in ("td", "th"):
+            self.tables[self._table][-1].append(("", ""))
+
+    def handle_endtag(self, tag: str) -> None:
+        while self._open and self._open.pop() != tag:
+            pass
+
+    def handle_data(self, data: str) -> None:
+        if "style" in self._open:
+            return
+        self.text += data
+        if "td" in self._open or "th" in self._open:
+            text, note = self.tables[self._table][-1][-1]
+            self.tables[self._table][-1][-1] = (text, note + data) if "small" in self._open else (text + data, note)
 
 
 def simulated(
-    seeds: tuple[int, ...] = (7,), sites: tuple[str, ...] = SITES, quality: dict[str, float] = QUALITY, title: str = ""
+    seeds: tuple[int, ...] = (7,),
+    sizes: dict[str, int] = SIZES,
+    quality: dict[str, float] = QUALITY,
+    local: float = 1.0,
+    title: str = "Mortality at five hospitals",
 ) -> Results:
-    """Results of a study whose models rank patients as well as `quality` says (distance of the class means)."""
-    plan = read("demo").model_copy(update={"seeds": seeds, **({"title": title} if title else {})})
+    """Simulate a study; quality is the distance of the class means in log-odds, in standard deviations."""
+    plan = read("demo").model_copy(update={"seeds": seeds, "title": title})
     rng = np.random.default_rng(11)
-    labels = {site: (rng.random(SIZES[site]) < 0.13).astype(np.int8) for site in sites}
-    kinds = {"pooled": "pooled", "mean of local": "ensemble", "APACHE IVa": "reference"}
-    local = {f"local/{site}": 0.85 + 0.5 * rng.random() for site in sites}
+    labels = {site: (np.arange(count) % 7 == 0).astype(np.int8) for site, count in sizes.items()}
+    models = {**quality, **{f"local/{site}": local for site in sizes}}
     candidates = [
         Candidate(
             name=name,
-            kind=kinds.get(name, "local" if name in local else "federated"),
-            scores=tuple(score for seed in seeds for score in _scores(name, seed, distance, labels, rng)),
+            kind=KINDS.get(name, "local" if name.startswith("local/") else "federated"),
+            scores=tuple(score for seed in seeds for score in scores_of(name, seed, distance, labels, rng)),
         )
-        for name, distance in {**quality, **local}.items()
+        for name, distance in models.items()
+    ]
+    stages = [
+        (seed, name, fold) for seed in seeds for name in ("fedxgb_bagging", "fedxgb_cyclic", "local") for fold in (0, 1)
     ]
     return Results(
         run="2026-11-20-demo-3f9a", plan=plan.to_json(), plan_digest=plan.digest, engine="in-process", synthetic=True,
         started="2026-11-20T14:03:10+00:00", finished="2026-11-20T14:04:31+00:00",
-        versions={"fedward": "0.1.0", "flwr": "1.41.0", "xgboost": "3.2.0", "python": "3.11.2"},
-        base_score=0.131, minimum_cell=11,
-        sites=tuple(_summary(site, labels[site]) for site in sites),
-        stages=tuple(_history(name, seed, fold, sites, rng) for seed in seeds for name in ("fedxgb_bagging", "fedxgb_cyclic", "local")
-                     for fold in (0, 1)),
+        versions={"fedward": "0.1.0", "flwr": "1.41.0", "python": "3.11.2", "xgboost": "3.2.0"},
+        base_score=0.1429, minimum_cell=11,
+        sites=tuple(summary_of(site, outcome) for site, outcome in labels.items()),
+        stages=tuple(history_of(name, seed, fold, tuple(sizes)) for seed, name, fold in stages),
         candidates=tuple(candidates),
-        models=tuple(Released(name=name, seed=seeds[0], fold=fold, file=f"models/{name}-{fold}.json", digest=f"{fold}a" * 32,
-                              trees=200, bytes=214_330) for name in ("fedxgb_bagging", "fedxgb_cyclic") for fold in (0, 1)),
-        decisions=("round 12 of fedxgb_cyclic went on without dunmore: 4 of 5 sites answered, the quorum is 3",),
+        models=tuple(
+            Released(name=name, seed=seed, fold=fold, file=f"models/{name}-{seed}-{fold}.json", digest=f"{fold}a" * 32,
+                     trees=200, bytes=214_330)
+            for seed, name, fold in stages if name != "local"
+        ),
+        decisions=("fedxgb_cyclic, seed 7, fold 0, round 12 went on without dunmore: 4 of 5 answered, quorum 3",),
     )  # fmt: skip
 
 
-def _scores(name, seed, distance, labels, rng):
-    home = name.removeprefix("local/")
+def scores_of(name, seed, distance, labels, rng):
     histograms = []
     for site, outcome in labels.items():
-        shift = distance + (0.12 if site == home else -0.1 if name.startswith("local/") else 0)
-        log_odds = -2.2 + 0.75 * (rng.normal(size=len(outcome)) + shift * outcome)
-        probability = 1 / (1 + np.exp(-log_odds))
+        at_home = 0.1 if name == f"local/{site}" else 0.0
+        probability = 1 / (1 + np.exp(2.3 - rng.normal(size=len(outcome)) * 0.9 - (distance + at_home) * outcome))
         if site == WITHHELD:
             yield Score(site=site, seed=seed, auroc=None, auprc=None, brier=None, ece=None)
             continue
+        histograms.append(score_bins(outcome, probability))
         found = bootstrap_intervals(outcome, probability, np.arange(len(outcome)), rng, 100)
-        histogram = score_bins(outcome, probability)
-        histograms.append(histogram)
-        yield Score(site=site, seed=seed, **_figures(found), **_counts(histogram))
-    if not histograms:
-        return
-    total = ScoreHistogram(sum(h.negatives for h in histograms), sum(h.positives for h in histograms))
-    yield Score(site="overall", seed=seed, **_figures(bootstrap_histogram(histograms, rng, 100)), **_counts(total))
+        yield score(site, seed, found, histograms[-1])
+    if histograms:
+        total = ScoreHistogram(sum(h.negatives for h in histograms), sum(h.positives for h in histograms))
+        yield score(OVERALL, seed, bootstrap_histogram(histograms, rng, 100), total)
 
 
-def _figures(found):
-    return {name: Interval(value=f.value, low=f.low, high=f.high) for name, f in found.items()}
+def score(site, seed, found, histogram):
+    figures = {name: Interval(value=f.value, low=f.low, high=f.high) for name, f in found.items()}
+    negatives, positives = tuple(histogram.negatives.tolist()), tuple(histogram.positives.tolist())
+    return Score(site=site, seed=seed, negatives=negatives, positives=positives, **figures)
 
 
-def _counts(histogram):
-    return {"negatives": tuple(histogram.negatives.tolist()), "positives": tuple(histogram.positives.tolist())}
-
-
-def _summary(site, outcome):
-    hidden = site == WITHHELD
+def summary_of(site, outcome):
+    stays = len(outcome) if site != WITHHELD else None
     return SiteSummary(
-        name=site, stays=None if hidden else len(outcome), patients=None if hidden else len(outcome) - 13,
-        positives=None if hidden else int(outcome.sum()), excluded={"younger than 18": 0, "stay shorter than 4 hours": None if hidden else 31},
+        name=site, patients=stays and stays - 13, stays=stays, positives=stays and int(outcome.sum()),
+        excluded={"younger than 18": 0, "stay shorter than 4 hours": stays and 31},
     )  # fmt: skip
 
 
-def _history(name, seed, fold, sites, rng):
-    count, cyclic = (1 if name == "local" else 40), name == "fedxgb_cyclic"
+def history_of(name, seed, fold, sites):
+    cyclic, alone = name == "fedxgb_cyclic", name == "local"
     rounds = tuple(
         Round(
-            number=n, seconds=0.04 + 0.01 * rng.random() + 0.0004 * n, sites=sites,
-            bytes_down=(1 if cyclic else 5) * 5_200 + int(rng.integers(600)), bytes_up=(1 if cyclic else 5) * 1_300 + int(rng.integers(200)),
-            missing={sites[-1]: "no reply within 120 s"} if cyclic and fold == 0 and n in (11, 12) else {},
-            training_loss=None if name == "local" else 0.3 + 0.09 * np.exp(-n / 8) - 0.0008 * n + fold * 0.004,
-            held_out_loss=None if name == "local" else 0.33 + 0.06 * np.exp(-n / (6 + 4 * cyclic)) + 0.006 * cyclic + fold * 0.007,
+            number=n, seconds=0.05 + 0.0004 * n, sites=sites, bytes_down=(5_200 if cyclic else 26_000) + 20 * n,
+            bytes_up=1_300 if cyclic else 6_500,
+            missing={"dunmore": "no reply in 120 s"} if cyclic and fold == 0 and n in (11, 12) else {},
+            training_loss=None if alone else float(0.3 + 0.09 * np.exp(-n / 8) + fold * 0.004),
+            held_out_loss=None if alone else float(0.33 + 0.06 * np.exp(-n / (6 + 4 * cyclic)) + fold * 0.007),
         )
-        for n in range(1, count + 1)
+        for n in range(1, 2 if alone else 41)
     )  # fmt: skip
     return StageHistory(name=name, seed=seed, fold=fold, rounds=rounds)
+
+
+@pytest.fixture(scope="module")
+def results() -> Results:
+    return simulated()
+
+
+@pytest.fixture(scope="module")
+def html(results) -> str:
+    return render(results)
+
+
+@pytest.fixture(scope="module")
+def page(html) -> Page:
+    return Page(html)
+
+
+def test_page_needs_nothing_from_outside(html, page):
+    assert "://" not in html
+    assert not re.search(r"url\((?!#)|@import", html)
+    assert not {"script", "link", "iframe", "img", "object", "base"} & {tag for tag, _ in page.tags}
+    targets = [value for _, attributes in page.tags for key, value in attributes.items() if key in ("href", "src")]
+    assert targets, "plots refer to their own markers"
+    assert all(target.startswith("#") for target in targets)
+    assert len(html) < 1_500_000
+
+
+def test_every_reference_inside_the_page_meets_exactly_one_identifier(html, page):
+    identifiers = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(set(identifiers)) == len(identifiers)
+    assert set(re.findall(r"(?:href=\"|url\()#([^\")]+)", html)) <= set(identifiers)
+
+
+def test_same_results_give_the_same_bytes(results, html):
+    assert render(results) == html
+
+
+def test_write_puts_the_page_into_the_folder(results, html, tmp_path):
+    path = write(results, tmp_path)
+    assert path == tmp_path / "report.html"
+    assert path.read_text(encoding="utf-8") == html
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_hostile_names_are_escaped():
+    hostile = '<script>alert("1")</script>$\\frac{$'
+    found = simulated(sizes={hostile: 300, "b&b": 250}, title=f"<img src=x onerror=1> {{{{ 7 * 7 }}}} {hostile}")
+    found = found.model_copy(
+        update={"decisions": (hostile,), "run": hostile, "versions": {hostile: hostile}, "stages": (
+            StageHistory(name=hostile, seed=7, fold=0, rounds=history_of("fedxgb_cyclic", 7, 0, (hostile,)).rounds),
+        )}
+    )  # fmt: skip
+    page = Page(render(found))
+    assert not {"script", "img"} & {tag for tag, _ in page.tags}
+    assert not any(key.startswith("on") for _, attributes in page.tags for key in attributes)
+    assert page.text.count(hostile) >= 8
+    assert "{{ 7 * 7 }}" in page.text
+
+
+def test_every_candidate_and_site_appears(page):
+    for metric in ("AUROC", "AUPRC", "Brier score", "Calibration error"):
+        head, *rows = page.tables[metric]
+        assert [text for text, _ in head[1:]] == [*LABELS, "APACHE IVa"]
+        assert [row[0][0] for row in rows] == ["All patients", *SIZES]
+
+
+@pytest.mark.parametrize(
+    ("metric", "title"),
+    [("auroc", "AUROC"), ("auprc", "AUPRC"), ("brier", "Brier score"), ("ece", "Calibration error")],
+)
+def test_figures_in_tables_are_those_of_the_results(results, page, metric, title):
+    by_name = {c.name: {s.site: getattr(s, metric) for s in c.scores} for c in results.candidates}
+    columns = {0: "fedxgb_bagging", 1: "fedxgb_cyclic", 3: "mean of local", 4: "pooled", 5: "APACHE IVa"}
+    compared = 0
+    for heading, *cells in page.tables[title][1:]:
+        site = OVERALL if heading[0] == "All patients" else heading[0]
+        for column, (text, note) in enumerate(cells):
+            own = column == 2
+            if own and site == OVERALL:
+                continue
+            figure = by_name[f"local/{site}" if own else columns[column]][site]
+            if figure is None:
+                assert (text, note) == ("withheld", "")
+            else:
+                assert [float(text), *map(float, note.split("–"))] == [
+                    round(v, 3) for v in (figure.value, figure.low, figure.high)
+                ]
+                compared += 1
+    assert compared == 4 * 6 + 5
+
+
+def test_overall_figure_of_own_local_models_is_that_of_the_summed_counts(results, page):
+    own = [s for c in results.candidates for s in c.scores if c.name == f"local/{s.site}" and s.positives]
+    negatives, positives = (np.sum([getattr(s, name) for s in own], axis=0) for name in ("negatives", "positives"))
+    text, note = page.tables["AUROC"][1][3]
+    assert float(text) == round(float(area_under_roc(negatives, positives)), 3)
+    low, high = map(float, note.split("–"))
+    assert low < float(text) < high
+
+
+def test_own_local_models_have_no_overall_figure_over_other_patients(results):
+    candidates = tuple(
+        c.model_copy(update={"scores": tuple(s for s in c.scores if s.site != "dunmore")})
+        if c.name == "local/dunmore"
+        else c
+        for c in results.candidates
+    )
+    own = next(
+        line
+        for line in lines(results.model_copy(update={"candidates": candidates}), read("demo"))
+        if line.kind == "local"
+    )
+    assert (OVERALL, "auroc") not in own.figures
+    assert own.histogram is None
+
+
+def test_matrix_shows_each_model_at_each_site(results, page):
+    head, *rows = page.tables["AUROC of every model at every site"]
+    assert [text for text, _ in head] == ["Model", "All patients", *SIZES]
+    assert [row[0][0] for row in rows] == ["Federated bagging", "Federated cyclic", *SIZES]
+    local = {c.name: {s.site: s.auroc for s in c.scores} for c in results.candidates}
+    for row in rows[2:]:
+        found = [local[f"local/{row[0][0]}"][site] for site in (OVERALL, *SIZES)]
+        assert [text for text, _ in row[1:]] == [f"{f.value:.3f}" if f else "withheld" for f in found]
+
+
+def test_withheld_counts_are_never_shown_as_a_number(page):
+    rows = {row[0][0]: [text for text, _ in row[1:]] for row in page.tables["Sites"]}
+    # Few survivors also withhold the deaths, so "<11" would be a guess there.
+    assert rows[WITHHELD] == ["<11", "<11", "withheld"]
+    assert rows["All sites"] == ["withheld"] * 3, "a sum would tell the withheld count"
+    assert rows["dunmore"] == ["367", "380", "55"]
+    excluded = {row[0][0]: [text for text, _ in row[1:]] for row in page.tables["Excluded stays"]}
+    assert excluded == {
+        "Rule": list(SIZES), "younger than 18": ["0"] * 5, "stay shorter than 4 hours": ["31"] * 4 + ["<11"],
+    }  # fmt: skip
+
+
+def test_sums_are_shown_when_nothing_is_withheld():
+    known = Page(render(simulated(sizes={"a": 200, "b": 300})))
+    assert [text for text, _ in known.tables["Sites"][-1]] == ["All sites", "474", "500", "72"]
+
+
+def test_absences_are_joined_into_runs_of_rounds(page):
+    assert page.tables["Missing sites"][1:] == [
+        [("dunmore", ""), ("fedxgb_cyclic, seed 7, fold 0, rounds 11–12", ""), ("no reply in 120 s", "")]
+    ]
+    assert "went on without dunmore" in page.text
+
+
+def test_traffic_and_models_are_listed(results, page):
+    exchanged = {row[0][0]: [text for text, _ in row[1:]] for row in page.tables["Exchanges"]}
+    assert exchanged["fedxgb_cyclic"][:3] == ["80", "449 kB", "104 kB"]
+    digests = [row[-1][0] for row in page.tables["Models"][1:]]
+    assert digests == [model.digest for model in results.models]
+    assert results.plan_digest in page.text
+
+
+def test_synthetic_data_are_called_so_and_real_data_credited(results, page):
+    real = Page(render(results.model_copy(update={"synthetic": False})))
+    assert "SYNTHETIC DATA" in page.text
+    assert "Open Database License" not in page.text
+    assert "SYNTHETIC DATA" not in real.text
+    assert "Open Database License" in real.text
+    assert "Goldberger" in real.text
+
+
+def test_one_site(results):
+    page = Page(render(simulated(sizes={"a": 400})))
+    assert [row[0][0] for row in page.tables["AUROC"][1:]] == ["All patients", "a"]
+    assert [row[0][0] for row in page.tables["Sites"][1:]] == ["a"]
+    assert "the one site" in page.text
+
+
+def test_several_seeds_are_averaged():
+    found = simulated(seeds=(1, 2, 3), sizes={"a": 300, "b": 260})
+    page = Page(render(found))
+    federated = next(c for c in found.candidates if c.name == "fedxgb_bagging")
+    scores = [s.auroc for s in federated.scores if s.site == "a"]
+    assert len(scores) == 3
+    text, note = page.tables["AUROC"][2][1]
+    means = [sum(getattr(s, end) for s in scores) / 3 for end in ("value", "low", "high")]
+    assert [float(text), *map(float, note.split("–"))] == [round(mean, 3) for mean in means]
+    assert "means over 3 seeds (1, 2, 3)" in page.text
+    line = lines(found, read("demo"))[0]
+    assert line.histogram is not None
+    assert line.histogram.positives.sum() == 3 * (43 + 38)
+
+
+def test_a_figure_withheld_in_one_seed_is_withheld():
+    found = simulated(seeds=(1, 2), sizes={"a": 300, "b": 260})
+    first = found.candidates[0]
+    scores = tuple(s.model_copy(update={"auroc": None}) if (s.site, s.seed) == ("a", 2) else s for s in first.scores)
+    candidates = (first.model_copy(update={"scores": scores}), *found.candidates[1:])
+    page = Page(render(found.model_copy(update={"candidates": candidates})))
+    assert page.tables["AUROC"][2][1] == ("withheld", "")
+
+
+def test_figures_without_counts_and_without_baselines_make_a_page(results):
+    candidates = tuple(
+        c.model_copy(
+            update={"scores": tuple(s.model_copy(update={"negatives": (), "positives": ()}) for s in c.scores)}
+        )
+        for c in results.candidates
+        if c.kind == "federated"
+    )
+    page = Page(render(results.model_copy(update={"candidates": candidates, "stages": ()})))
+    assert "cannot say whether federation helped" in page.text
+    assert "no counts to draw curves from" in page.text
+    assert "Every invited site" not in page.text  # a decision is listed
+    assert "AUROC of every model at every site" not in page.tables
+
+
+def test_everything_withheld_makes_a_page():
+    page = Page(render(simulated(sizes={WITHHELD: 9})))
+    assert "The overall figures are withheld." in page.text
+    assert {text for row in page.tables["AUROC"][2:] for text, _ in row[1:]} == {"withheld"}
+
+
+def test_page_of_many_sites_stays_small():
+    many = {f"hospital-{i}": 40 for i in range(186)}
+    found = simulated(sizes={"a": 400, "b": 300})
+    spread = next(s for s in found.candidates[0].scores if s.site == "a")
+    candidates = tuple(
+        c.model_copy(update={"scores": tuple(spread.model_copy(update={"site": site}) for site in (*many, OVERALL))})
+        for c in found.candidates if c.kind != "local"
+    )  # fmt: skip
+    sites = tuple(summary_of(site, np.ones(40)) for site in many)
+    html = render(found.model_copy(update={"candidates": candidates, "sites": sites}))
+    assert len(html) < 1_500_000
+    assert len(Page(html).tables["AUROC"]) == 2 + 186
+
+
+# The answer in words, on figures set by hand.
+
+
+def line(kind: str, label: str, values: dict[str, float | None], width: float = 0.02) -> Line:
+    figures = {
+        (site, "auroc"): v if v is None else Interval(value=v, low=v - width, high=v + width)
+        for site, v in values.items()
+    }
+    return Line(label, label, kind, "#000", "o", "-", figures, None)
+
+
+def said(*shown: Line, synthetic: bool = False):
+    return answer(shown, ("a", "b", "c"), synthetic)
+
+
+def test_answer_when_federation_helps():
+    found = said(
+        line("federated", "Federated bagging", {"a": 0.81, "b": 0.82, "c": 0.75, "overall": 0.8}),
+        line("federated", "Federated cyclic", {"a": 0.9, "b": 0.9, "c": 0.9, "overall": 0.79}),
+        line("local", "Own local model", {"a": 0.7, "b": 0.81, "c": 0.76}),
+        line("ensemble", "Mean of local models", {"overall": 0.78}),
+        line("pooled", "Pooled training", {"overall": 0.84}),
+    )
+    assert found.headline == "Federation helped at 2 of 3 sites."
+    assert found.sentences == (
+        "Over all held-out patients, federated bagging reaches AUROC 0.800 (0.780–0.820); federated cyclic 0.790 "
+        "(0.770–0.810); the mean of the local models 0.780 (0.760–0.800); pooling all rows in one place 0.840 "
+        "(0.820–0.860).",
+        "On its own patients, a site's own model reaches 0.700–0.810, federated bagging 0.750–0.820: training together "
+        "is better at 2 of 3; at 1 of them the two intervals do not overlap.",
+    )
+
+
+@pytest.mark.parametrize(("ensemble", "doubt"), [(0.83, True), (0.9, False)])
+def test_answer_says_when_averaging_does_better(ensemble, doubt):
+    found = said(
+        line("federated", "Federated bagging", {"a": 0.81, "b": 0.82, "c": 0.83, "overall": 0.8}),
+        line("local", "Own local model", {"a": 0.8, "b": 0.81, "c": 0.82}),
+        line("ensemble", "Mean of local models", {"overall": ensemble}),
+    )
+    assert found.headline == "Federation helped at all 3 sites, yet simply averaging the local models does better."
+    assert f"{ensemble:.3f} against 0.800." in found.sentences[-1]
+    assert ("The intervals overlap" in found.sentences[-1]) is doubt
+
+
+def test_answer_when_federation_does_not_help():
+    found = said(
+        line("federated", "Federated bagging", {"a": 0.7, "b": 0.7, "c": 0.70049, "overall": 0.7}),
+        line("local", "Own local model", {"a": 0.8, "b": 0.81, "c": 0.70010}),
+    )
+    assert found.headline == "Federation did not help at any of the 3 sites."
+    assert found.sentences[-1].endswith("training together is better nowhere.")
+
+
+def test_answer_says_only_when_few_sites_gain_and_names_who_is_not_counted():
+    found = said(
+        line("federated", "Federated bagging", {"a": 0.7, "b": 0.75, "c": None, "overall": 0.7}),
+        line("local", "Own local model", {"a": 0.8, "b": 0.74, "c": None}),
+        synthetic=True,
+    )
+    assert found.headline == "Federation helped at 1 of 2 sites."
+    assert "Not counted, because figures are withheld or missing: c." in found.sentences
+    assert "synthetic" in found.sentences[-1]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.0532, "53.2 ms"), (4.2, "4.2 s"), (59.96, "1 min 0 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")],
+)
+def test_durations_are_readable(seconds, text):
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 B"), (999, "999 B"), (999.9, "1 kB"), (1_234, "1.23 kB"), (5_600_000, "5.6 MB"), (2**41, "2.2 TB")],
+)
+def test_sizes_are_readable(count, text):
+    assert size(count) == text
+
+
+def test_report_ships_in_files_an_app_bundle_carries():
+    folder = Path(render.__code__.co_filename).parent
+    assert {path.suffix for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts} == {".py"}

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from flwr.app import Context, Message
+
 from common import records
 from common.audit.log import AuditLog
 from common.messages import Header, Payload
-from flwr.app import Context, Message
 from simulations.grid import InProcessGrid
 from strategies.rounds.courier import Courier
 

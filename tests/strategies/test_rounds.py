@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import tempfile
 from pathlib import Path
 
 import pytest
+from flwr.app import ConfigRecord
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from common import records
 from common.audit.event import Kind
 from common.audit.log import AuditLog
 from common.exceptions import AuditError, ModelError, QuorumError
 from common.messages import Behind, BoostReply, LocalReply, LocalRequest, Refusal, StatisticsReply, StatisticsRequest
 from common.plan import Sites
-from flwr.app import ConfigRecord
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from strategies.rounds.courier import LONGEST_WAIT, Courier
+from strategies.rounds.courier import LONGEST_REASON, LONGEST_WAIT, Courier
 from strategies.rounds.membership import Members
 
 REQUEST = StatisticsRequest()
@@ -204,9 +206,8 @@ def test_malformed_replies_are_refused_and_logged(three, deliver, log, change, p
     three.answers["birch"] = malformed
     delivery = deliver(three)
     assert set(delivery.replies) == {1, 3}
-    with pytest.raises(QuorumError, match=problem):
-        raise QuorumError(delivery.missing[2])
-    assert len(delivery.missing[2]) < 1000
+    assert re.search(problem, delivery.missing[2])
+    assert len(delivery.missing[2]) <= LONGEST_REASON
     assert [refusal["site"] for refusal in kinds(log, Kind.REFUSAL)] == ["birch"]
 
 

@@ -1,0 +1,164 @@
+"""Twenty kills at random points of a real deployment over TLS.
+
+Does the study survive them?
+
+Each time a coordinator or a site is killed with SIGKILL, all its processes at once, restarted,
+and the run resumed if it failed. In the end every model must be the unbroken run's to the byte,
+every audit log must verify against the heads the others hold, and nothing may outlast its deadline.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from common import plan as plans
+from common import seeding
+from common.audit.log import AuditLog
+from common.audit.verify import verify_file
+from common.audit.witness import export_heads, load_heads
+from common.exceptions import DeploymentError
+from simulations.local_deployment import COORDINATOR, LocalDeployment
+from simulations.running import prepare, simulate
+from simulations.sites import partition
+
+KILLS = 20
+LONGEST_RUN_SECONDS = 600.0
+STUDY = """
+name = "kills"
+title = "A short study to be killed"
+task = "in_hospital_mortality"
+seeds = [7]
+resampling = "none"
+
+[data]
+source = "eicu"
+synthetic = { hospitals = 3, stays_per_hospital = 300, seed = 2026 }
+
+[sites]
+partition = "hospital"
+names = ["hospital-1", "hospital-2", "hospital-3"]
+quorum = 3
+deadline_seconds = 20
+on_missing = "fail"
+
+[split]
+folds = 5
+
+[trees]
+learning_rate = 0.3
+max_depth = 3
+
+[[stages]]
+kind = "statistics"
+
+[[stages]]
+kind = "boosting"
+strategy = "fedxgb_bagging"
+rounds = 5
+
+[[stages]]
+kind = "boosting"
+strategy = "fedxgb_cyclic"
+rounds = 3
+
+[[stages]]
+kind = "local"
+trees = 5
+
+[[stages]]
+kind = "evaluate"
+share = "curves"
+bootstraps = 100
+"""
+
+
+def run(console: Console, kills: int = KILLS, seed: int = 2026) -> Mapping[str, object]:
+    """Kill, restart, resume, compare; prints a line a kill."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        study = folder / "study.toml"
+        study.write_text(STUDY, encoding="utf-8")
+        unbroken = prepare(plans.read(study), folder / "unbroken", data=None, engine="in-process")
+        simulate(unbroken)
+        models = {file.name: file.read_bytes() for file in unbroken.folder.glob("*-seed*.json")}
+        data = unbroken.folder / "hospitals"
+        table = Table("kill", "victim", "after s", "ended as", "resumes", "models equal", "audit logs")
+        good, longest = 0, 0.0
+        with LocalDeployment(folder, unbroken.plan, data, partition(unbroken.plan, data)) as deployment:
+            baseline = _whole_run(deployment, study)
+            for number in range(1, kills + 1):
+                rng = seeding.generator(seed, "kill", number)
+                victim = str(rng.choice(deployment.names)) if number % 2 else COORDINATOR
+                moment = float(rng.uniform(0.1, 0.95)) * baseline
+                name = f"kill-{number}"
+                ended, resumes, seconds = _killed_run(deployment, study, name, victim, moment)
+                longest = max(longest, seconds)
+                found = deployment.coordinator / "runs" / name
+                equal = all((found / file).read_bytes() == content for file, content in models.items())
+                verified = audit_logs_verify(deployment)
+                good += equal and verified
+                words = ("equal" if equal else "DIFFERENT", "verify" if verified else "BROKEN")
+                table.add_row(str(number), victim, f"{moment:.1f}", ended, str(resumes), *words)
+        console.print(table)
+        console.print(f"{good} of {kills} survived with equal models and verified logs; longest {longest:.0f} s")
+        if good != kills:
+            raise DeploymentError(f"{kills - good} of {kills} kills were not survived")
+        return {"kills": kills, "survived": good, "longest_seconds": longest, "unkilled_seconds": baseline}
+
+
+def audit_logs_verify(deployment: LocalDeployment) -> bool:
+    """Verify every party's log, against the heads the other side holds of it."""
+    logs = {COORDINATOR: deployment.coordinator / "audit.sqlite"}
+    sites = [name for name in deployment.names if name != COORDINATOR]
+    logs |= {site: deployment.kit(site) / "state" / "audit.sqlite" for site in sites}
+    held: dict[str, bytes] = {}
+    for name, path in logs.items():
+        with AuditLog(path, name) as log:
+            held[name] = export_heads(log)
+    outcomes = [verify_file(logs[site], heads_held_elsewhere=load_heads(held[COORDINATOR], site)) for site in sites]
+    outcomes += [verify_file(logs[COORDINATOR], heads_held_elsewhere=load_heads(held[s], COORDINATOR)) for s in sites]
+    return all(outcome.ok for outcome in outcomes)
+
+
+def _whole_run(deployment: LocalDeployment, study: Path) -> float:
+    start = time.monotonic()
+    process = deployment.submit("submit", str(study), "--run", "unkilled")
+    output, _ = process.communicate(timeout=LONGEST_RUN_SECONDS)
+    if process.returncode:
+        raise DeploymentError(f"the unkilled run failed: {output}")
+    return time.monotonic() - start
+
+
+def _killed_run(
+    deployment: LocalDeployment, study: Path, name: str, victim: str, moment: float
+) -> tuple[str, int, float]:
+    """Return how the first attempt ended, how many resumes it took, and the seconds all took."""
+    start = time.monotonic()
+    process = deployment.submit("submit", str(study), "--run", name)
+    try:
+        process.wait(timeout=moment)
+    except subprocess.TimeoutExpired:
+        deployment.kill(victim)
+        deployment.start(victim)
+    resumes = 0
+    output, _ = process.communicate(timeout=LONGEST_RUN_SECONDS)
+    ended = "completed" if process.returncode == 0 else _reason(output)
+    while process.returncode:
+        if resumes == 3:
+            raise DeploymentError(f"run {name} cannot be resumed: {output}")
+        process = deployment.submit("resume", name)
+        output, _ = process.communicate(timeout=LONGEST_RUN_SECONDS)
+        resumes += 1
+    return ended, resumes, time.monotonic() - start
+
+
+def _reason(output: str) -> str:
+    lines = [line for line in output.splitlines() if "error:" in line]
+    return lines[-1].partition("error: ")[2][:60] if lines else "failed without a reason"

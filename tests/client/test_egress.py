@@ -1,0 +1,354 @@
+"""The last gate: what a handler adds, invents or forgets to withhold is refused at the site.
+
+Each hostile reply is sent twice through a real site: with the guard, which refuses it, and with
+the guard taken away, where it passes. So it is the guard that stops it, and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import xgboost
+from flwr.app import ConfigRecord, MetricRecord, RecordDict
+
+from client import egress
+from client.handlers.admission import admit
+from client.handlers.boost import grow_alone, grow_global
+from client.handlers.evaluate import score
+from client.handlers.statistics import count
+from client.settings import Policy
+from common import records
+from common.boosting.model import Model
+from common.boosting.transfer import pack
+from common.exceptions import EgressRefusal
+from common.messages import (
+    MEAN_OF_LOCAL,
+    SCORE_BINS,
+    AdmissionRequest,
+    Behind,
+    BoostReply,
+    EvaluateReply,
+    EvaluateRequest,
+    Header,
+    LocalReply,
+    LocalRequest,
+    Payload,
+    Refusal,
+    StatisticsReply,
+    StatisticsRequest,
+)
+from common.plan import Plan
+from common.serialization import canonical
+
+SECRET = "P-0042"
+OPEN_WARD = {"name": "ward-2", "values": ["2"]}  # enough deaths to tell figures
+SUMMARY_WARD = {**OPEN_WARD, "policy": 'tasks = ["in_hospital_mortality"]\nshare = "summary"'}
+Change = Callable[[Any], Payload]
+
+
+class Chatty(BoostReply):
+    """A reply with a field more."""
+
+    patient: str = SECRET
+
+
+def with_tree(change: Callable[[bytes], bytes]) -> Change:
+    return lambda reply: reply.model_copy(update={"trees": [reply.trees[0], change(reply.trees[1])]})
+
+
+def with_fields(**fields: Any) -> Change:
+    return lambda reply: reply.model_copy(update=fields)
+
+
+def hessians(tree: bytes) -> bytes:
+    """Put sums of hessians back in, as XGBoost wrote them: they nearly count patients."""
+    document = json.loads(tree)
+    document["sum_hessian"] = [7.25 * leaves for leaves in document["sum_hessian"]]
+    return canonical(document)
+
+
+def noted(tree: bytes) -> bytes:
+    return canonical({**json.loads(tree), "note": SECRET})
+
+
+def leaf(text: str) -> Callable[[bytes], bytes]:
+    def change(tree: bytes) -> bytes:
+        document = json.loads(tree)
+        document["split_conditions"][-1] = 0.123
+        return canonical(document).replace(b"0.123", text.encode())
+
+    return change
+
+
+def raw_xgboost_trees(reply: BoostReply) -> BoostReply:
+    """What a handler that takes trees straight out of XGBoost would send."""
+    rng = np.random.default_rng(0)
+    data = xgboost.DMatrix(rng.normal(size=(40, 69)), np.arange(40) % 2)
+    booster = xgboost.train({"objective": "binary:logistic", "max_depth": 2, "nthread": 1}, data, 2)
+    trees = json.loads(bytes(booster.save_raw("json")))["learner"]["gradient_booster"]["model"]["trees"]
+    assert any(total % 1 for total in trees[0]["sum_hessian"])
+    return reply.model_copy(update={"trees": [canonical(tree) for tree in trees]})
+
+
+BOOST: dict[str, Change] = {
+    "a field more": lambda reply: Chatty(**reply.model_dump()),
+    "loss that is no number": with_fields(training_loss=math.nan),
+    "infinite loss": with_fields(held_out_loss=math.inf),
+    "negative loss": with_fields(held_out_loss=-0.5),
+    "loss that is text": lambda reply: BoostReply.model_construct(**{**dict(reply), "training_loss": SECRET}),
+    "no loss": lambda reply: BoostReply.model_construct(**{"trees": reply.trees, "training_loss": 0.5}),
+    "infinite leaf": with_tree(leaf("1e999")),
+    "leaf that is no number": with_tree(leaf("NaN")),
+    "leaf beyond bounds": with_tree(leaf("1e10")),
+    "leaf that says more than float32": with_tree(leaf("0.12345678901234")),
+    "sums of hessians": with_tree(hessians),
+    "a note on a tree": with_tree(noted),
+    "trees as XGBoost writes them": raw_xgboost_trees,
+    "text for a tree": with_tree(lambda tree: SECRET.encode()),
+    "too many trees": lambda reply: reply.model_copy(update={"trees": reply.trees + reply.trees[:1]}),
+    "no trees": with_fields(trees=[]),
+    "another kind": lambda reply: LocalReply(trees=reply.trees),
+    "a refusal in its own words": lambda reply: Refusal(code="Other", reason=SECRET),
+    "models nobody asked about": lambda reply: Behind(lacking=[SECRET.encode().hex().zfill(64)]),
+}
+
+
+def boost_request(ward: Any) -> Payload:
+    request: Payload = ward.boost(Model(ward.header()))
+    return request
+
+
+def evaluate_request(ward: Any) -> EvaluateRequest:
+    empty = Model(ward.header())
+    return EvaluateRequest(**pack([(empty, None)]), seed=7, folds=[0], candidates=["fedxgb_bagging"])
+
+
+def renamed(reply: EvaluateReply) -> EvaluateReply:
+    return reply.model_copy(update={"candidates": [SECRET, *reply.candidates[1:]]})
+
+
+EVALUATE: dict[str, Change] = {
+    "a candidate of its own": lambda reply: (
+        EvaluateReply(
+            **{**dict(reply), "candidates": [*reply.candidates, SECRET], "references": [*reply.references, SECRET][:-1]}
+            | {metric: [*getattr(reply, metric), 0, 0, 0] for metric in ("auroc", "auprc", "brier", "ece")}
+            | {side: [*getattr(reply, side), *[0] * SCORE_BINS] for side in ("negatives", "positives")}
+        )
+        if not reply.references
+        else renamed(reply)
+    ),
+    "another name": renamed,
+    "a figure more": lambda reply: reply.model_copy(update={"auroc": [*reply.auroc, 0.42]}),
+    "a count more": lambda reply: reply.model_copy(update={"negatives": [*reply.negatives, 42]}),
+    "a figure that is none": lambda reply: reply.model_copy(update={"brier": [math.nan, *reply.brier[1:]]}),
+    "a negative count": lambda reply: reply.model_copy(update={"positives": [-1, *reply.positives[1:]]}),
+}
+STATISTICS: dict[str, Change] = {
+    "few positives": with_fields(positives=3),
+    "few negatives": lambda reply: reply.model_copy(update={"positives": reply.stays - 3}),
+    "few patients who came back": lambda reply: reply.model_copy(update={"patients": reply.stays - 3}),
+    "few patients": with_fields(patients=3, stays=None, positives=None),
+    "few excluded": lambda reply: reply.model_copy(update={"excluded": [3] * len(reply.rules)}),
+    "more counts than rules": lambda reply: reply.model_copy(update={"excluded": [*reply.excluded, 42]}),
+    "models nobody asked about": lambda reply: Behind(lacking=["42" * 32]),
+}
+CASES = [
+    *[pytest.param({}, boost_request, grow_global, change, id=f"boost: {name}") for name, change in BOOST.items()],
+    *[
+        pytest.param(OPEN_WARD, evaluate_request, score, change, id=f"evaluate: {name}")
+        for name, change in EVALUATE.items()
+    ],
+    *[
+        pytest.param(OPEN_WARD, lambda _: StatisticsRequest(), count, change, id=f"statistics: {name}")
+        for name, change in STATISTICS.items()
+    ],
+    pytest.param(
+        {},
+        lambda ward: LocalRequest(seed=7, fold=0, base_score=0.125, trees_wanted=2),
+        grow_alone,
+        lambda reply: reply.model_copy(update={"trees": reply.trees * 2}),
+        id="local: too many trees",
+    ),
+    pytest.param(
+        {},
+        lambda ward: AdmissionRequest(plan_digest=ward.plan.digest),
+        admit,
+        with_fields(feature_names=["x" * 401]),
+        id="admission: a name without end",
+    ),
+]
+
+
+def values(content: RecordDict) -> str:
+    return repr({name: dict(record) for name, record in content.items()})
+
+
+@pytest.mark.parametrize(("settings", "request_of", "honest", "change"), CASES)
+@pytest.mark.filterwarnings(
+    "ignore:Pydantic serializer warnings:UserWarning"
+)  # the hostile reply is built past its checks
+def test_a_hostile_handler_is_stopped_at_the_site_by_the_guard_alone(  # type: ignore[no-untyped-def]
+    open_ward, monkeypatch, settings, request_of, honest, change
+) -> None:
+    ward = open_ward(**settings)
+    request = request_of(ward)
+
+    def hostile(*arguments: Any) -> Any:
+        return change(honest(*arguments))
+
+    reply = ward.send(ward.pack(request), type(request), honest).content
+    assert reply["body"]["kind"] == f"{request.kind}-reply"  # control: the honest reply passes
+
+    reply = ward.send(ward.pack(request), type(request), hostile).content
+    assert (reply["body"]["kind"], reply["body"]["code"]) == ("refusal", "EgressRefusal")
+    assert set(reply["body"]) == {"kind", "code", "reason"}
+    assert SECRET not in values(reply)
+    refused = [entry.event for entry in ward.entries if entry.event.kind == "refusal"]
+    assert [event.details["code"] for event in refused] == ["EgressRefusal"]
+
+    monkeypatch.setattr(egress, "inspect", lambda *_: None)
+    reply = ward.send(ward.pack(request), type(request), hostile).content
+    assert reply["body"]["kind"] != "refusal" or reply["body"]["reason"] == SECRET
+
+
+@pytest.mark.parametrize(
+    "record",
+    [ConfigRecord({"patient": SECRET}), MetricRecord({"age": 93}), ConfigRecord()],
+    ids=["text", "number", "empty"],
+)
+def test_an_additional_record_is_stopped_by_the_guard_alone(ward, monkeypatch, record) -> None:  # type: ignore[no-untyped-def]
+    encode = records.encode
+
+    def leaky(header: Any, body: Payload) -> RecordDict:
+        content = encode(header, body)
+        if isinstance(body, BoostReply):
+            content["note"] = record
+        return content
+
+    request = ward.boost(Model(ward.header()))
+    packed = ward.pack(request)
+    monkeypatch.setattr(records, "encode", leaky)
+    reply = ward.send(packed, type(request), grow_global).content
+    assert (reply["body"]["kind"], reply["body"]["code"], set(reply)) == (
+        "refusal",
+        "EgressRefusal",
+        {"header", "body"},
+    )
+    assert SECRET not in values(reply)
+    monkeypatch.setattr(egress, "inspect", lambda *_: None)
+    assert "note" in ward.send(packed, type(request), grow_global).content
+
+
+def test_counts_per_bin_are_stopped_where_the_site_shares_figures_only(open_ward, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    """A handler that follows the plan ("curves") and forgets the site's policy ("summary")."""
+
+    def forgetful(site: Any, plan: Plan, request: EvaluateRequest) -> Payload:
+        monkeypatch.setattr("client.policy.shared", lambda _, asked: asked)
+        return score(site, plan, request)
+
+    ward = open_ward(**SUMMARY_WARD)
+    request = evaluate_request(ward)
+    honest = ward.ask(request, score)
+    assert isinstance(honest, EvaluateReply)
+    assert honest.auroc
+    assert not honest.negatives
+    refusal = ward.ask(request, forgetful)
+    assert isinstance(refusal, Refusal)
+    assert refusal.code == "EgressRefusal"
+    monkeypatch.setattr(egress, "inspect", lambda *_: None)
+    leaked = ward.ask(request, forgetful)
+    assert isinstance(leaked, EvaluateReply)
+    assert sum(leaked.positives) > 0
+
+
+HEADER = Header(run="run-1", sender="ward-1", head_sequence=1, head_hash="ab" * 32)
+FIGURES = ("auroc", "auprc", "brier", "ece", "negatives", "positives")
+STRICT = Policy(minimum_cell=11)
+
+
+def packed(reply: Payload) -> RecordDict:
+    return RecordDict(
+        {
+            "header": ConfigRecord(HEADER.model_dump()),
+            "body": ConfigRecord({"kind": reply.kind, **reply.model_dump(exclude_none=True)}),
+        }
+    )
+
+
+def counted(**counts: int) -> StatisticsReply:
+    return StatisticsReply(minimum_cell=11, rules=["no outcome"], excluded=[-1], **counts)
+
+
+def permitted(reply: Payload, request: Payload, plan: Plan, policy: Policy = STRICT, features: int = 3) -> bool:
+    try:
+        egress.inspect(packed(reply), request, plan, policy, features)
+    except EgressRefusal:
+        return False
+    return True
+
+
+def test_small_counts_by_hand(plan: Plan) -> None:
+    """Every count, and every difference of two counts that are shown, is 0 or at least 11."""
+    request = StatisticsRequest()
+    for counts in ({}, {"stays": 0}, {"stays": 11}, {"stays": 40, "positives": 0}, {"stays": 40, "positives": 29}):
+        assert permitted(counted(**counts), request, plan)
+    for counts in ({"stays": 10}, {"stays": 40, "positives": 30}, {"stays": 40, "patients": 31}, {"patients": 1}):
+        assert not permitted(counted(**counts), request, plan)
+    assert permitted(counted(stays=40, patients=31), request, plan, Policy(minimum_cell=9))
+    assert permitted(counted(stays=40, patients=25, positives=14), request, plan)
+    assert not permitted(counted(stays=40, patients=25, positives=20), request, plan)
+
+
+def test_candidates_are_those_asked_about_then_the_mean_then_references(plan: Plan) -> None:
+    fields: dict[str, Any] = {"base_score": 0.5, "targets": [], "origins": [], "segments": [], "sizes": [], "trees": []}
+
+    def fits(asked: list[str], told: list[str], references: list[str]) -> bool:
+        request = EvaluateRequest(**fields, seed=1, folds=[0], candidates=asked)
+        figures: dict[str, list[Any]] = {field: [] for field in FIGURES}
+        return permitted(EvaluateReply(candidates=told, references=references, **figures), request, plan)
+
+    assert fits(["a"], ["a"], [])
+    assert fits(["a"], ["a", "r"], ["r"])
+    assert fits(["a", "local/b"], ["a", "local/b", MEAN_OF_LOCAL], [])
+    assert fits(["local/b"], ["local/b", MEAN_OF_LOCAL, "r"], ["r"])
+    for asked, told in (
+        (["a"], ["b"]),
+        (["a"], ["a", "b"]),
+        (["a", "b"], ["b", "a"]),
+        (["a", "b"], ["a"]),
+        (["a"], ["a", MEAN_OF_LOCAL]),
+        (["a", "a"], ["a"]),
+    ):
+        assert not fits(asked, told, [])
+
+
+def test_a_site_may_say_it_lacks_some_of_the_models_asked_about(ward, plan) -> None:  # type: ignore[no-untyped-def]
+    request = ward.boost(Model(ward.header()))
+    target = request.targets[0]
+    assert permitted(Behind(lacking=[target]), request, plan)
+    assert not permitted(Behind(lacking=[target, "00" * 32]), request, plan)
+    assert not permitted(Behind(lacking=[target]), AdmissionRequest(plan_digest=target), plan)
+
+
+def test_a_refusal_names_the_field_and_never_the_value(plan: Plan) -> None:
+    reply = StatisticsReply.model_construct(minimum_cell=11, rules=[SECRET * 100], excluded=[3])
+    with pytest.raises(EgressRefusal, match="rules") as refusal:
+        egress.inspect(packed(reply), StatisticsRequest(), plan, STRICT, 3)
+    assert SECRET not in str(refusal.value)
+    assert "rules" not in refusal.value.public
+
+
+def test_trees_are_held_to_the_plans_depth_and_the_sites_features(ward, plan_with) -> None:  # type: ignore[no-untyped-def]
+    request = ward.boost(Model(ward.header()))
+    content = ward.send(ward.pack(request), type(request), grow_global).content
+    features, policy = len(ward.header().feature_names), Policy()
+    egress.inspect(content, request, ward.plan, policy, features)  # control
+    shallow = plan_with(trees={**ward.plan.trees.model_dump(), "max_depth": 1})
+    for plan, columns in ((shallow, features), (ward.plan, features - 1), (ward.plan, 0)):
+        with pytest.raises(EgressRefusal, match="tree 0"):
+            egress.inspect(content, request, plan, policy, columns)

@@ -1,0 +1,147 @@
+"""The model store tells the truth: a model is there whole and unchanged, or it is not there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from client.training.store import ModelStore
+from common.boosting.model import Model, ModelHeader
+
+HEADER = ModelHeader(0.25, ("age", "gcs"))
+ONE = Model(HEADER).append([b'{"leaf":1}'])
+TWO = ONE.append([b'{"leaf":2}', b'{"leaf":3}'])
+THREE = TWO.append([b'{"leaf":4}'])
+
+
+def kept(folder: Path) -> ModelStore:
+    """Return a store that received three rounds one after the other."""
+    store = ModelStore(folder)
+    for model, before in ((ONE, HEADER.digest), (TWO, ONE.digest), (THREE, TWO.digest)):
+        store.put(model, begins_with=before)
+    return store
+
+
+def file_of(folder: Path, model: Model) -> Path:
+    return folder / f"{model.digest}.json"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+def test_what_was_put_is_there_now_and_in_the_next_process(tmp_path: Path) -> None:
+    for store in (kept(tmp_path), ModelStore(tmp_path)):
+        assert [store.get(model.digest, HEADER) for model in (ONE, TWO, THREE)] == [ONE, TWO, THREE]
+        assert store.get("00" * 32, HEADER) is None
+
+
+def test_the_model_without_trees_is_always_there(tmp_path: Path) -> None:
+    assert ModelStore(tmp_path).get(HEADER.digest, HEADER) == Model(HEADER)
+
+
+def test_only_new_segments_are_written(tmp_path: Path) -> None:
+    kept(tmp_path)
+    file_of(tmp_path, ONE).unlink()
+    ModelStore(tmp_path).put(THREE, begins_with=TWO.digest)
+    assert sorted(contents(tmp_path)) == sorted(file_of(tmp_path, model).name for model in (TWO, THREE))
+
+
+def test_putting_twice_changes_nothing(tmp_path: Path) -> None:
+    store = kept(tmp_path)
+    before = contents(tmp_path)
+    for begins_with in (TWO.digest, HEADER.digest, THREE.digest, "00" * 32):
+        store.put(THREE, begins_with=begins_with)
+        assert contents(tmp_path) == before
+        assert store.get(THREE.digest, HEADER) == THREE
+    assert len(before) == 3
+
+
+TORN = {
+    "cut short": lambda data: data[: len(data) // 2],
+    "empty": lambda data: b"",
+    "another tree": lambda data: data.replace(b"2", b"5"),
+    "a tree less": lambda data: json.dumps({**json.loads(data), "trees": json.loads(data)["trees"][1:]}).encode(),
+    "no trees": lambda data: json.dumps({**json.loads(data), "trees": []}).encode(),
+    "another parent": lambda data: data.replace(ONE.digest.encode(), b"00" * 32),
+    "parent that is a number": lambda data: json.dumps({**json.loads(data), "parent": 7}).encode(),
+    "trees that are numbers": lambda data: json.dumps({**json.loads(data), "trees": [7]}).encode(),
+    "trees that are missing": lambda data: json.dumps({"parent": ONE.digest}).encode(),
+    "a lone surrogate": lambda data: json.dumps({**json.loads(data), "trees": ["\ud800"]}).encode(),
+    "a list": lambda data: b"[]",
+    "a list bomb": lambda data: b"[" * 100_000,
+    "a repeated key": lambda data: data[:-1] + b',"parent":"' + ONE.digest.encode() + b'"}',
+    "no text": lambda data: b"\xff\xfe" + data,
+}
+
+
+@pytest.mark.parametrize("tear", TORN.values(), ids=TORN.keys())
+def test_a_torn_or_changed_file_counts_as_absent_and_can_be_sent_again(tmp_path, tear) -> None:  # type: ignore[no-untyped-def]
+    kept(tmp_path)
+    file = file_of(tmp_path, TWO)
+    sound = file.read_bytes()
+    file.write_bytes(tear(sound))
+    assert file.read_bytes() != sound
+    store = ModelStore(tmp_path)
+    assert [store.get(model.digest, HEADER) for model in (ONE, TWO, THREE)] == [ONE, None, None]
+    store.put(TWO, begins_with=ONE.digest)
+    assert file.read_bytes() == sound
+    assert ModelStore(tmp_path).get(THREE.digest, HEADER) == THREE
+
+
+@pytest.mark.parametrize("lost", [ONE, TWO, THREE])
+def test_a_missing_parent_makes_all_that_follows_absent(tmp_path: Path, lost: Model) -> None:
+    kept(tmp_path)
+    file_of(tmp_path, lost).unlink()
+    found = [ModelStore(tmp_path).get(model.digest, HEADER) for model in (ONE, TWO, THREE)]
+    assert found == [model if len(model.segments) < len(lost.segments) else None for model in (ONE, TWO, THREE)]
+
+
+def test_a_file_under_another_models_name_counts_as_absent(tmp_path: Path) -> None:
+    kept(tmp_path)
+    file_of(tmp_path, TWO).replace(file_of(tmp_path, THREE))
+    assert ModelStore(tmp_path).get(THREE.digest, HEADER) is None
+
+
+def test_what_an_interrupted_write_leaves_behind_does_no_harm(tmp_path: Path) -> None:
+    kept(tmp_path)
+    data = file_of(tmp_path, THREE).read_bytes()
+    file_of(tmp_path, THREE).unlink()
+    (tmp_path / f".{THREE.digest}").write_bytes(data[:20])
+    store = ModelStore(tmp_path)
+    assert store.get(THREE.digest, HEADER) is None
+    store.put(THREE, begins_with=TWO.digest)
+    assert ModelStore(tmp_path).get(THREE.digest, HEADER) == THREE
+
+
+@pytest.mark.parametrize("header", [ModelHeader(0.3, HEADER.feature_names), ModelHeader(0.25, ("gcs", "age"))])
+def test_memory_and_disk_agree_that_another_header_is_another_model(tmp_path: Path, header: ModelHeader) -> None:
+    for store in (kept(tmp_path), ModelStore(tmp_path)):
+        assert store.get(THREE.digest, HEADER) == THREE  # control
+        assert store.get(THREE.digest, header) is None
+
+
+def test_files_are_the_sites_own(tmp_path: Path) -> None:
+    kept(tmp_path / "models")
+    assert (tmp_path / "models").stat().st_mode & 0o077 == 0
+
+
+trees = st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=8).map(str.encode), min_size=1, max_size=3)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(trees, min_size=1, max_size=4), st.data())
+def test_any_chain_comes_back_in_the_next_process(tmp_path_factory, rounds, data) -> None:  # type: ignore[no-untyped-def]
+    folder = tmp_path_factory.mktemp("models")
+    models = [Model(HEADER)]
+    for segment in rounds:
+        models.append(models[-1].append(segment))
+    known = data.draw(st.integers(0, len(rounds)))
+    store = ModelStore(folder)
+    store.put(models[known], begins_with=HEADER.digest)
+    store.put(models[-1], begins_with=models[known].digest)
+    assert [ModelStore(folder).get(model.digest, HEADER) for model in models] == models

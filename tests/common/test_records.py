@@ -1,0 +1,410 @@
+"""Every message survives the wire, and nothing undeclared gets in or out."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+import pytest
+from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
+from flwr.common.serde import recorddict_from_proto, recorddict_to_proto
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from common import messages, records
+from common.actions import ACTION_OF
+from common.exceptions import ProtocolError
+from common.messages import REPLY_TO, SCORE_BINS, Behind, Header, Payload, Refusal
+
+HEADER = Header(run="run-1", sender="coordinator", head_sequence=3, head_hash="ab" * 32)
+KINDS: list[type[Payload]] = [*REPLY_TO, *REPLY_TO.values(), Behind, Refusal]
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+digests = st.binary(min_size=32, max_size=32).map(bytes.hex)
+counts = st.integers(0, 10**12)
+figures = st.floats(0, 1)
+trees = st.lists(st.binary(max_size=30), max_size=4)
+updates: dict[str, st.SearchStrategy[Any]] = {
+    "base_score": st.floats(1e-6, 1 - 1e-6),
+    "targets": st.lists(digests, max_size=3),
+    "origins": st.lists(digests, max_size=3),
+    "segments": st.lists(counts, max_size=3),
+    "sizes": st.lists(counts, max_size=3),
+    "trees": trees,
+}
+repetition = {"seed": st.integers(0, 2**31 - 1), "fold": counts}
+FIELDS: dict[type[Payload], dict[str, st.SearchStrategy[Any]]] = {
+    messages.AdmissionRequest: {"plan_digest": digests},
+    messages.AdmissionReply: {
+        "site": st.from_regex(r"[a-z0-9][a-z0-9-]{0,39}", fullmatch=True),
+        "schema_digest": digests,
+        "feature_names": st.lists(texts, max_size=4),
+        "versions": st.lists(texts, max_size=4),
+    },
+    messages.StatisticsRequest: {},
+    messages.BoostRequest: updates
+    | repetition
+    | {
+        "round": counts,
+        "stage": texts,
+        "learning_rate": st.floats(1e-6, 1),
+        "trees_wanted": st.integers(1, 1000),
+    },
+    messages.BoostReply: {
+        "trees": trees,
+        "training_loss": st.floats(0, 1000),
+        "held_out_loss": st.floats(0, 1000),
+    },
+    messages.LocalRequest: repetition | {"base_score": updates["base_score"], "trees_wanted": st.integers(1, 10_000)},
+    messages.LocalReply: {"trees": trees},
+    messages.EvaluateRequest: updates
+    | {
+        "seed": repetition["seed"],
+        "folds": st.lists(counts, min_size=1, max_size=20),
+        "candidates": st.lists(texts, max_size=4),
+    },
+    Behind: {"lacking": st.lists(digests, min_size=1, max_size=4)},
+    Refusal: {"code": st.from_regex(r"[A-Za-z]{1,40}", fullmatch=True), "reason": texts},
+}
+
+
+@st.composite
+def statistics_replies(draw: st.DrawFn) -> messages.StatisticsReply:
+    rules = draw(st.lists(st.tuples(texts, st.integers(-1, 10**12)), max_size=4))
+    return messages.StatisticsReply(
+        minimum_cell=draw(counts),
+        patients=draw(st.none() | counts),
+        stays=draw(st.none() | counts),
+        positives=draw(st.none() | counts),
+        rules=[rule for rule, _ in rules],
+        excluded=[count for _, count in rules],
+    )
+
+
+@st.composite
+def evaluate_replies(draw: st.DrawFn) -> messages.EvaluateReply:
+    candidates = draw(st.lists(texts, max_size=3))
+    references = draw(st.integers(0, len(candidates)))
+
+    def filled(values: st.SearchStrategy[Any], each: int, told: bool) -> list[Any]:
+        return [draw(values)] * (told * each * len(candidates))
+
+    figures_told, bins_told = draw(st.booleans()), draw(st.booleans())
+    return messages.EvaluateReply(
+        candidates=candidates,
+        references=candidates[len(candidates) - references :],
+        **{metric: filled(figures, 3, figures_told) for metric in ("auroc", "auprc", "brier", "ece")},
+        **{side: filled(counts, SCORE_BINS, bins_told) for side in ("negatives", "positives")},
+    )
+
+
+def payloads(kind: type[Payload]) -> st.SearchStrategy[Any]:
+    if kind is messages.StatisticsReply:
+        return statistics_replies()
+    if kind is messages.EvaluateReply:
+        return evaluate_replies()
+    return st.builds(kind, **FIELDS[kind])
+
+
+@st.composite
+def headers(draw: st.DrawFn) -> Header:
+    name = st.from_regex(r"[a-z0-9][a-z0-9-]{0,39}", fullmatch=True)
+    return Header(run=draw(name), sender=draw(name), head_sequence=draw(counts), head_hash=draw(digests))
+
+
+every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
+quick = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def test_every_kind_has_its_own_word_and_every_request_its_action() -> None:
+    assert len({kind.kind for kind in KINDS}) == len(KINDS)
+    assert set(ACTION_OF) == set(REPLY_TO)
+    assert len(set(ACTION_OF.values())) == len(ACTION_OF)
+    declared = {kind for kind in Payload.__subclasses__() if kind not in (Header, messages.ModelUpdates)}
+    assert declared | set(messages.ModelUpdates.__subclasses__()) == set(KINDS)
+
+
+@every_kind
+@quick
+@given(data=st.data(), header=headers())
+def test_a_message_survives_the_wire(kind: type[Payload], data: st.DataObject, header: Header) -> None:
+    body = data.draw(payloads(kind))
+    sent = records.encode(header, body)
+    arrived = recorddict_from_proto(recorddict_to_proto(sent))
+    assert records.decode(arrived, kind) == (header, body)
+    assert records.decode(arrived, *KINDS) == (header, body)
+    assert records.content_digest(arrived) == records.content_digest(sent)
+    assert records.size(arrived) == records.size(sent) > 0
+
+
+def example(kind: type[Payload]) -> Payload:
+    """One payload of a kind with something in every field."""
+    count, text, digest, tree = 12, "x", "cd" * 32, b"tree"
+    several = {"base_score": 0.25, "targets": [digest], "origins": [digest], "segments": [1], "sizes": [1]}
+    samples: dict[type[Payload], dict[str, Any]] = {
+        messages.AdmissionRequest: {"plan_digest": digest},
+        messages.AdmissionReply: {"site": "a", "schema_digest": digest, "feature_names": [text], "versions": [text]},
+        messages.StatisticsRequest: {},
+        messages.StatisticsReply: {
+            **{"minimum_cell": 11, "patients": count, "stays": count, "positives": count},
+            **{"rules": [text], "excluded": [-1]},
+        },
+        messages.BoostRequest: {
+            **several,
+            **{"trees": [tree], "seed": 1, "fold": 0, "round": 1, "stage": text, "learning_rate": 0.5},
+            "trees_wanted": 2,
+        },
+        messages.BoostReply: {"trees": [tree], "training_loss": 0.5, "held_out_loss": 0.25},
+        messages.LocalRequest: {"seed": 1, "fold": 0, "base_score": 0.25, "trees_wanted": 2},
+        messages.LocalReply: {"trees": [tree]},
+        messages.EvaluateRequest: {**several, "trees": [tree], "seed": 1, "folds": [0], "candidates": [text]},
+        messages.EvaluateReply: {
+            **{"candidates": ["a", "b"], "references": ["b"]},
+            **{metric: [0.25] * 6 for metric in ("auroc", "auprc", "brier", "ece")},
+            **{side: [1] * (2 * SCORE_BINS) for side in ("negatives", "positives")},
+        },
+        Behind: {"lacking": [digest]},
+        Refusal: {"code": "PolicyRefusal", "reason": text},
+    }
+    return kind(**samples[kind])
+
+
+def altered(kind: type[Payload], record: str, field: str, value: Any) -> RecordDict:
+    """Return a sound message with one field set, or removed where it is ``...``."""
+    content = records.encode(HEADER, example(kind))
+    if value is ...:
+        del content[record][field]
+    else:
+        content[record][field] = value
+    return content
+
+
+def assert_refused(content: RecordDict, *expected: type[Payload], field: str = "") -> None:
+    assert records.decode(records.encode(HEADER, example(expected[0])), *expected)  # control
+    with pytest.raises(ProtocolError) as refusal:
+        records.decode(content, *expected)
+    assert field in str(refusal.value)
+
+
+@every_kind
+def test_an_undeclared_field_is_refused_by_name(kind: type[Payload]) -> None:
+    for record in ("header", "body"):
+        content = altered(kind, record, "patients_by_name", "P-0042 is HIV positive")
+        assert_refused(content, kind, field="patients_by_name")
+        with pytest.raises(ProtocolError, match=r"\A[^0-9]+\Z"):  # the value is not told
+            records.decode(content, kind)
+
+
+OPTIONAL = {(messages.StatisticsReply, field) for field in ("patients", "stays", "positives")}
+FIELDS_OF_ALL = [
+    pytest.param(kind, record, field, id=f"{kind.kind} {record} {field}")
+    for kind in KINDS
+    for record, model in (("body", kind), ("header", Header))
+    for field in model.model_fields
+    if record == "body" or kind is Behind
+]
+
+
+@pytest.mark.parametrize(("kind", "record", "field"), FIELDS_OF_ALL)
+def test_a_missing_field_or_another_type_is_refused(kind: type[Payload], record: str, field: str) -> None:
+    if (kind, field) not in OPTIONAL and field != "protocol":
+        assert_refused(altered(kind, record, field, ...), kind, field=field)
+    value = records.encode(HEADER, example(kind))[record][field]
+    others: list[Any] = ["text", b"bytes", True, 7, 0.5, ["text"], [b"bytes"], [True], [7], [0.5]]
+    for other in others:
+        if not fits(value, other):
+            assert_refused(altered(kind, record, field, other), kind, field=field)
+
+
+def fits(value: Any, other: Any) -> bool:
+    """Whether both are single or both lists, of one type; a whole number is a number."""
+    known, found = (type(item[0] if isinstance(item, list) else item) for item in (value, other))
+    return isinstance(value, list) == isinstance(other, list) and (known is found or (known, found) == (float, int))
+
+
+NUMBERS = [
+    (kind, field)
+    for kind in KINDS
+    for field, value in example(kind).model_dump().items()
+    if isinstance(value[0] if isinstance(value, list) else value, float)
+]
+
+
+@pytest.mark.parametrize(("kind", "field"), NUMBERS, ids=lambda part: getattr(part, "kind", part))
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, -0.001, 1001.0])
+def test_a_number_that_is_none_or_out_of_bounds_is_refused(kind: type[Payload], field: str, value: float) -> None:
+    sound = example(kind).model_dump()[field]
+    assert_refused(
+        altered(kind, "body", field, [value, *sound[1:]] if isinstance(sound, list) else value), kind, field=field
+    )
+
+
+BOUNDS: list[tuple[type[Payload], str, Any, Any]] = [
+    (Refusal, "reason", "x" * 1000, "x" * 1001),
+    (Refusal, "code", "A" * 40, "A" * 41),
+    (Refusal, "code", "PolicyRefusal", "P-0042"),
+    (Behind, "lacking", ["ab" * 32], []),
+    (Behind, "lacking", ["ab" * 32], ["AB" * 32]),
+    (Behind, "lacking", ["ab" * 32], ["ab" * 32 + "\n"]),
+    (messages.BoostReply, "trees", [b"x"] * 1000, [b"x"] * 1001),
+    (messages.BoostReply, "trees", [b"x" * 1_000_000], [b"x" * 1_000_001]),
+    (messages.BoostReply, "training_loss", 1000.0, 1000.5),
+    (messages.LocalReply, "trees", [b"x"] * 10_000, [b"x"] * 10_001),
+    (messages.StatisticsReply, "positives", 10**12, 10**12 + 1),
+    (messages.StatisticsReply, "stays", 0, -1),
+    (messages.StatisticsReply, "excluded", [-1], [-2]),
+    (messages.StatisticsReply, "rules", ["x" * 400], ["x" * 401]),
+    (messages.AdmissionReply, "site", "a" * 40, "a" * 41),
+    (messages.AdmissionReply, "site", "ward-1", "../ward"),
+    (messages.AdmissionReply, "versions", ["x"] * 20, ["x"] * 21),
+    (messages.AdmissionReply, "feature_names", ["x" * 400], ["x" * 401]),
+    (messages.BoostRequest, "trees_wanted", 1000, 1001),
+    (messages.BoostRequest, "trees_wanted", 1, 0),
+    (messages.BoostRequest, "learning_rate", 1.0, 0.0),
+    (messages.BoostRequest, "seed", 2**31 - 1, 2**31),
+    (messages.BoostRequest, "base_score", 0.999, 1.0),
+    (messages.EvaluateRequest, "folds", [0] * 20, [0] * 21),
+    (messages.EvaluateRequest, "folds", [0], []),
+]
+
+
+@pytest.mark.parametrize(("kind", "field", "fits", "too_much"), BOUNDS, ids=lambda part: getattr(part, "kind", None))
+def test_each_bound_admits_what_just_fits_it(kind: type[Payload], field: str, fits: Any, too_much: Any) -> None:
+    records.decode(altered(kind, "body", field, fits), kind)
+    assert_refused(altered(kind, "body", field, too_much), kind, field=field)
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "value"),
+    [
+        (messages.StatisticsReply, "excluded", [12, 13]),
+        (messages.StatisticsReply, "rules", []),
+        (messages.EvaluateReply, "auroc", [0.5] * 5),
+        (messages.EvaluateReply, "brier", []),
+        (messages.EvaluateReply, "positives", [1]),
+        (messages.EvaluateReply, "negatives", []),
+        (messages.EvaluateReply, "candidates", ["b", "a"]),
+        (messages.EvaluateReply, "candidates", ["a", "b", "c"]),
+        (messages.EvaluateReply, "references", ["a", "b", "b"]),
+    ],
+)
+def test_parallel_lists_of_other_lengths_are_refused(kind: type[Payload], field: str, value: Any) -> None:
+    assert_refused(altered(kind, "body", field, value), kind, field="lengths")
+
+
+@pytest.mark.parametrize("run", ["", "-run", "Run", "a/b", "../..", "a" * 81, "run\n"])
+def test_a_run_is_named_so_that_it_can_name_a_folder(run: str) -> None:
+    assert_refused(altered(Behind, "header", "run", run), Behind, field="run")
+
+
+@pytest.mark.parametrize("protocol", [0, 2, True])
+def test_another_protocol_is_refused(protocol: int) -> None:
+    assert_refused(altered(Behind, "header", "protocol", protocol), Behind, field="protocol")
+
+
+@every_kind
+def test_another_kind_is_refused_and_the_expected_ones_are_named(kind: type[Payload]) -> None:
+    for other in KINDS:
+        if other is not kind:
+            assert_refused(records.encode(HEADER, example(other)), kind, field=f"expected: {kind.kind}")
+    for word in ("header", "updates", "unknown", "", 1, ...):
+        assert_refused(altered(kind, "body", "kind", word), kind, field=f"expected: {kind.kind}")
+
+
+def with_record(name: str, record: Any) -> RecordDict:
+    content = records.encode(HEADER, example(Behind))
+    content[name] = record
+    return content
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        RecordDict(),
+        RecordDict({"header": ConfigRecord(HEADER.model_dump())}),
+        RecordDict({"body": ConfigRecord({"kind": "behind"})}),
+        with_record("note", ConfigRecord({"patient": "P-0042"})),
+        with_record("note", ConfigRecord()),
+        with_record("arrays", ArrayRecord({"embedding": Array("float32", (1,), "numpy.ndarray", b"\x00" * 4)})),
+        with_record("metrics", MetricRecord({"auroc": 0.5})),
+        with_record("body", MetricRecord({"kind": 1})),
+        with_record("header", MetricRecord({"head_sequence": 1})),
+        with_record("body", ArrayRecord()),
+    ],
+)
+def test_any_other_set_of_records_is_refused(content: RecordDict) -> None:
+    assert_refused(content, Behind, field="'header' and 'body' and nothing else")
+
+
+@every_kind
+@quick
+@given(data=st.data())
+def test_the_digest_of_a_message_changes_with_any_value(kind: type[Payload], data: st.DataObject) -> None:
+    one, other = data.draw(payloads(kind)), data.draw(payloads(kind))
+    same = repr(one) == repr(other)  # tells 0.0 from -0.0
+    assert (
+        records.content_digest(records.encode(HEADER, one)) == records.content_digest(records.encode(HEADER, other))
+    ) == same
+
+
+VALUES: st.SearchStrategy[Any] = st.one_of(
+    *[
+        st.one_of(single, st.lists(single, min_size=1, max_size=3))
+        for single in (texts, st.binary(max_size=9), st.integers(-9, 9), st.booleans())
+    ]
+)
+
+
+@given(*[st.dictionaries(st.sampled_from(["a", "ab", "a=", "b"]), VALUES, max_size=3)] * 2)
+def test_no_two_records_share_a_digest(one: dict[str, Any], other: dict[str, Any]) -> None:
+    first, second = (records.content_digest(RecordDict({"body": ConfigRecord(fields)})) for fields in (one, other))
+    assert (first == second) == (sorted(map(repr, one.items())) == sorted(map(repr, other.items())))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"a": b"x=bytes:y"}, {"a=bytes:x": b"y"}),
+        ({"a": ["b"]}, {"a": [b"'b'"]}),
+        ({"a": [1, 2]}, {"a": [12]}),
+        ({"a": [True]}, {"a": [1]}),
+        ({"a": [b"ab", b"c"]}, {"a": [b"a", b"bc"]}),
+        ({"a": 1}, {"a": 1.0}),
+        ({"a": 0.0}, {"a": -0.0}),
+    ],
+)
+def test_look_alikes_have_their_own_digests(one: dict[str, Any], other: dict[str, Any]) -> None:
+    first, second = (records.content_digest(RecordDict({"body": ConfigRecord(fields)})) for fields in (one, other))
+    assert first != second
+    assert re.fullmatch("[0-9a-f]{64}", first)
+
+
+def test_the_record_a_value_lies_in_is_part_of_the_digest() -> None:
+    one, other = (RecordDict({name: ConfigRecord({"a": 1})}) for name in ("body", "header"))
+    assert records.content_digest(one) != records.content_digest(other)
+
+
+def test_the_order_of_fields_is_not_part_of_the_digest() -> None:
+    one: dict[str, Any] = {"a": 1, "b": 2}
+    other: dict[str, Any] = {"b": 2, "a": 1}
+    assert records.content_digest(RecordDict({"body": ConfigRecord(one)})) == records.content_digest(
+        RecordDict({"body": ConfigRecord(other)})
+    )
+
+
+def test_size_by_hand() -> None:
+    content = RecordDict(
+        {
+            "header": ConfigRecord({"run": "é", "head_sequence": 3}),
+            "body": ConfigRecord({"trees": [b"abc", b""], "loss": 0.5, "flags": [True, False], "names": ["ab"]}),
+        }
+    )
+    assert records.size(content) == (2 + 8) + (3 + 0) + 8 + 16 + 2
+
+
+def test_withheld_is_not_sent() -> None:
+    withheld = messages.StatisticsReply(minimum_cell=11, rules=[], excluded=[])
+    content = records.encode(HEADER, withheld)
+    assert set(content["body"]) == {"kind", "minimum_cell", "rules", "excluded"}
+    assert records.decode(content, messages.StatisticsReply)[1] == withheld

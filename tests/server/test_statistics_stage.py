@@ -1,0 +1,120 @@
+"""The base score is the share of positives among all who may tell; contradictory counts are refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from client.site import open_site
+from common.exceptions import QuorumError
+from server.stages.statistics import base_score
+
+
+class Stop(Exception):
+    """Ends a run after its statistics."""
+
+
+def halted(one):
+    def stop():
+        raise Stop
+
+    one.network.at[3] = stop
+    with pytest.raises(Stop):
+        one.run()
+
+
+def set_to(**fields):
+    return lambda content: content["body"].update(fields)
+
+
+@pytest.mark.parametrize(
+    ("counts", "score"),
+    [([(4, 1)], 0.25), ([(4, 1), (12, 3)], 0.25), ([(3, 1), (4, 2)], 0.428571), ([(5, 0)], 1e-6), ([(5, 5)], 1 - 1e-6)],
+)
+def test_base_score_by_hand(counts, score):
+    assert base_score(counts) == score
+
+
+@given(st.lists(st.lists(st.booleans(), min_size=1, max_size=30), min_size=1, max_size=5))
+def test_base_score_is_the_mean_label_of_all_sites(labels):
+    everyone = np.concatenate([np.array(site, dtype=float) for site in labels])
+    expected = float(np.clip(everyone.mean(), 1e-6, 1 - 1e-6))
+    counts = [(len(site), sum(site)) for site in labels]
+    assert base_score(counts) == pytest.approx(expected, abs=1e-6)
+    assert base_score(counts) == base_score(counts[::-1])
+
+
+def test_the_run_uses_the_counts_of_the_cohorts(trial):
+    one = trial()
+    found = one.run()
+    cohorts = {name: open_site(file).cohort(one.plan) for name, file in one.files.items()}
+    labels = np.concatenate([cohort.labels for cohort in cohorts.values()])
+    assert found.base_score == pytest.approx(labels.mean(), abs=1e-6)
+    for site in found.sites:
+        cohort = cohorts[site.name]
+        assert (site.stays, site.positives) == (len(cohort.labels), cohort.labels.sum())
+        assert site.patients == len(np.unique(cohort.patients))
+        assert set(site.excluded) == set(cohort.excluded)
+
+
+def test_a_site_that_withholds_does_not_count(trial):
+    one = trial()
+    one.files["hospital-2"].write_text(
+        one.files["hospital-2"].read_text().replace("minimum_cell = 3", "minimum_cell = 100")
+    )
+    found = one.run()
+    assert found.sites[1].positives is None
+    assert found.minimum_cell == 100
+    told = [site for site in found.sites if site.positives is not None]
+    assert found.base_score == base_score([(site.stays, site.positives) for site in told])
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [{"positives": None}, {"stays": None, "positives": None}, {"stays": 0, "positives": 0, "patients": 0}],
+)
+def test_without_any_count_there_is_no_base_score(trial, counts):
+    def change(content):
+        for name, value in counts.items():
+            if value is None:
+                content["body"].pop(name)
+            else:
+                content["body"][name] = value
+
+    one = trial()
+    for name in one.plan.sites.names:
+        one.network.change(name, "statistics-reply", change)
+    with pytest.raises(QuorumError, match="statistics: every site withholds its class counts"):
+        one.run()
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (set_to(positives=201), "more positives than stays"),
+        (lambda c: c["body"].pop("stays"), "more positives than stays"),
+        (set_to(patients=201), "more patients than stays"),
+        (set_to(excluded=[]), "statistics-reply: fields"),
+        (set_to(rules=["x", "x"], excluded=[1, 1]), "a rule is counted twice"),
+        (set_to(excluded=[-2]), "statistics-reply: fields .*excluded"),
+        (set_to(minimum_cell=1.5), "statistics-reply: fields .*minimum_cell"),
+        (set_to(positives=float("inf")), "statistics-reply: fields .*positives"),
+    ],
+)
+def test_contradictory_counts_are_refused_with_the_site(trial, change, problem):
+    one = trial({"sites.on_missing": "fail"})
+    one.network.change("hospital-2", "statistics-reply", change)
+    with pytest.raises(QuorumError, match=f"statistics: missing hospital-2: invalid reply: .*{problem}"):
+        one.run()
+
+
+def test_a_finished_stage_is_not_asked_again(trial):
+    one = trial()
+    halted(one)
+    again = one.again()
+    one.run()
+    kinds = [message.content["body"]["kind"] for _, message in again.requests]
+    assert "statistics" not in kinds
+    assert kinds[:4] == ["admission"] * 3 + ["boost"]
