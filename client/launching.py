@@ -28,9 +28,15 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
+_HEARTBEAT = 10
+"""Seconds, the shortest Flower allows; after two missed ones the coordinator takes a site for gone."""
+_TAKEN_FOR_ALIVE = 30.0
+"""Seconds for which a coordinator may still refuse a site that was cut off, taking it for connected."""
 _BUSY_WAIT = 0.05
 _PATIENCE = 1.05
 _RECONNECT_WITHIN = 5
@@ -88,7 +94,7 @@ def start(folder: Path) -> None:
         signal.signal(number, stop)
     status = process.wait()
     if not stopping.is_set():
-        raise DeploymentError(f"the SuperNode of {kit.site} ended by itself with status {status}")
+        raise DeploymentError(f"the SuperNode of {kit.site} ended by itself with status {status}; see above")
 
 
 class _Pace:
@@ -104,14 +110,19 @@ class _Pace:
 
 
 def _supernode(launcher: int, arguments: list[str]) -> None:
+    from flwr.supercore import heartbeat
     from flwr.supercore.inflatable import inflatable_utils
     from flwr.supercore.retry import http_retry
-    from flwr.supernode import start_client_internal
+    from flwr.supernode import fleet_http_connection, start_client_internal
     from flwr.supernode.cli.flower_supernode import flower_supernode
+    from flwr.supernode.fleet_http_client import FleetHttpClient
 
     os.setsid()
     for pull in (inflatable_utils.pull_objects, inflatable_utils.pull_and_inflate_object_from_tree):
         pull.__kwdefaults__ = {**(pull.__kwdefaults__ or {}), "initial_backoff": _BUSY_WAIT}
+    FleetHttpClient.ActivateNode = _patient(FleetHttpClient.ActivateNode)  # type: ignore[method-assign]
+    for module in (fleet_http_connection, heartbeat):
+        module.HEARTBEAT_DEFAULT_INTERVAL = _HEARTBEAT  # type: ignore[attr-defined]
     start_client_internal.time = SimpleNamespace(sleep=_Pace().sleep)  # type: ignore[attr-defined,assignment]
     http_retry.MAX_RETRY_DELAY = _RECONNECT_WITHIN  # type: ignore[attr-defined]
     host, port = "127.0.0.1", _free_port()
@@ -129,6 +140,26 @@ def _supernode(launcher: int, arguments: list[str]) -> None:
     threading.Thread(target=leave_with_the_others, daemon=True).start()
     flower_supernode()
     os._exit(1)  # it returns after an unforeseen error, and its web server would go on for ever
+
+
+def _patient(activate: Callable[..., Any]) -> Callable[..., Any]:
+    """Repeat Flower's request to be connected while the coordinator takes the last connection for alive."""
+    import httpx
+    from flwr.supercore.error import ApiErrorCode, FlowerError
+
+    def repeated(client: object, request: object) -> Any:
+        until = time.monotonic() + _TAKEN_FOR_ALIVE
+        while True:
+            try:
+                return activate(client, request)
+            except httpx.HTTPStatusError as error:
+                known = FlowerError.from_json(error.response.text)
+                refused = known is not None and known.code == ApiErrorCode.FLEET_NODE_ACTIVATION_FAILED
+                if not refused or time.monotonic() > until:
+                    raise
+            time.sleep(1)
+
+    return repeated
 
 
 def _free_port() -> int:

@@ -108,7 +108,9 @@ class Site:
             self._margins = {}
         return self._folds[key]
 
-    def margins(self, plan: Plan, seed: int, fold: int, model: Model) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def margins(
+        self, plan: Plan, seed: int, fold: int, model: Model
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Log odds the model gives the fold's training rows and its held-out rows; float32 each.
 
         Continues from the last model asked for when that is an ancestor; the result is the same to

@@ -13,6 +13,7 @@ from client.training.evaluation import evaluate, held_out_probabilities
 from client.training.folds import divide
 from common import seeding
 from common.boosting.model import Model, ModelHeader
+from common.boosting.scoring import score
 from common.messages import EvaluateReply
 from common.plan import BoostingStage, LocalStage, Plan, Repetition
 from server.results import Candidate, Results
@@ -42,11 +43,10 @@ def train(plan: Plan, files: Mapping[str, Path], base_score: float, repetition: 
     features = np.concatenate([fold.features for fold in folds])
     labels = np.concatenate([fold.labels for fold in folds])
     model = Model(ModelHeader(base_score, opened[0].cohort(plan).feature_names))
-    start = np.full(len(labels), np.log(base_score / (1 - base_score)), dtype=np.float32)
     trees = grow(
         features,
         labels,
-        start,
+        score((), model.header, features),
         plan.trees,
         wanted=_size(plan),
         learning_rate=plan.trees.learning_rate,

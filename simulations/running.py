@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -54,8 +55,21 @@ def prepare(plan: Plan, folder: Path, *, data: Path | None, engine: Engine) -> S
     ------
     PlanError
         No data, and the plan has no synthetic hospitals; or it invites sites the data lacks.
+    CheckpointError
+        The folder is there already.
     """
-    folder.mkdir(parents=True, exist_ok=False)
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError as error:
+        raise CheckpointError(f"{folder} is there already: resume that run, or begin one elsewhere") from error
+    try:
+        return _lay_out(plan, folder, data, engine)
+    except BaseException:
+        shutil.rmtree(folder)
+        raise
+
+
+def _lay_out(plan: Plan, folder: Path, data: Path | None, engine: Engine) -> Simulation:
     if data is not None:
         plan = plan.on_real_data()
     elif plan.data.synthetic is not None:
@@ -84,7 +98,7 @@ def reopen(folder: Path) -> Simulation:
         layout = parse((folder / "simulation.json").read_bytes())
         files = {name: folder / "sites" / name / "site.toml" for name in layout["sites"]}
         return Simulation(folder, from_json(layout["plan"]), files, layout["engine"])
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{folder}: no simulated run to resume here") from error
 
 

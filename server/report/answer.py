@@ -60,15 +60,17 @@ def answer(all_lines: Sequence[Line], sites: Sequence[str], synthetic: bool) -> 
     """Say whether federation helped, against training alone and against averaging the local models."""
     best, own = leading(all_lines), next(iter(of_kind(all_lines, "local")), None)
     count = tally(best, own, sites) if best and own else None
-    averaging = _averaging(best, next(iter(of_kind(all_lines, "ensemble")), None))
+    federated = best.at(OVERALL) if best else None
+    averaged = next((line.at(OVERALL) for line in of_kind(all_lines, "ensemble")), None)
     sentences = [
         *_overall(all_lines),
         *(_per_site(best, own, count) if best and own and count else ()),
-        *averaging,
+        *_averaging(federated, averaged),
         *_not_counted(best, own, sites, count),
         *(["The patients are synthetic: the figures say nothing about real ones."] if synthetic else ()),
     ]
-    return Answer(_headline(count, bool(averaging)), tuple(sentences))
+    averaging_wins = bool(federated and averaged and better(averaged, federated))
+    return Answer(_headline(count, averaging_wins), tuple(sentences))
 
 
 def _headline(count: Tally | None, averaging_does_better: bool) -> str:
@@ -135,17 +137,17 @@ def _spread(line: Line, sites: Sequence[str]) -> str:
     return low if low == high else f"{low}–{high}"
 
 
-def _averaging(best: Line | None, ensemble: Line | None) -> list[str]:
-    """Nothing, or the sentence nobody who federates likes to read."""
-    federated = best.at(OVERALL) if best else None
-    averaged = ensemble.at(OVERALL) if ensemble else None
-    if not federated or not averaged or not better(averaged, federated):
+def _averaging(federated: Interval | None, averaged: Interval | None) -> list[str]:
+    """Write the sentence nobody who federates likes to read, where it is due."""
+    if not federated or not averaged:
         return []
-    doubt = " The intervals overlap, so the order of the two is uncertain." if overlap(averaged, federated) else ""
-    return [
-        "Averaging the predictions of the local models, which takes no training together, does better than every "
-        f"federated model here: {point(averaged.value)} against {point(federated.value)}.{doubt}"
-    ]
+    what = "Averaging the predictions of the local models, which takes no training together,"
+    overlapping = overlap(averaged, federated)
+    if better(averaged, federated):
+        doubt = " The intervals overlap, so the order of the two is uncertain." if overlapping else ""
+        figures = f"{point(averaged.value)} against {point(federated.value)}"
+        return [f"{what} does better than every federated model here: {figures}.{doubt}"]
+    return [f"{what} is not clearly worse: the intervals overlap."] if overlapping else []
 
 
 def _not_counted(best: Line | None, own: Line | None, sites: Sequence[str], count: Tally | None) -> list[str]:

@@ -164,7 +164,8 @@ def _histories(results: Results, shown: tuple[Line, ...]) -> list[Plot]:
     found = []
     if any(r.held_out_loss is not None or r.training_loss is not None for r in rounds):
         text = (
-            "Of the model each round started from: mean over sites; line and band: mean and range over seeds and folds."
+            "Of the model each round started from, at the sites of that round: a strategy that visits one site at a "
+            "time zigzags. Line and band: mean and range over seeds and folds."
         )
         found.append(Plot("Loss by round", text, Markup(plots.training(results.stages, styles))))
     text = "All sites together, mean over seeds and folds."

@@ -85,12 +85,16 @@ footer p { max-width: 60rem; }
   .tiles dd { font-size: 1.3rem; } th, td { padding: .45rem .6rem; }
 }
 @media print {
-  @page { margin: 14mm; } body { font-size: 10pt; } main, header, footer { padding: 0; max-width: none; }
-  header { padding-top: 0; }
-  section { margin-top: 1.6rem; } .scroll, pre { max-height: none; overflow: visible; }
-  pre { white-space: pre-wrap; overflow-wrap: anywhere; }
-  .plots { grid-template-columns: 1fr 1fr; gap: 1.2rem; } tr, figure, .tiles, .answer { break-inside: avoid; }
-  h2, h3 { break-after: avoid; }
-  th, td { padding: .3rem .45rem; } th:first-child { position: static; }
+  @page { margin: 14mm; }
+  body { font-size: 10pt; } main, header, footer { padding: 0; max-width: none; } header { padding-top: 0; }
+  section { margin-top: 1.6rem; } h2, h3, .lead, summary { break-after: avoid; }
+  tr, figure, .tiles, .answer, .lead { break-inside: avoid; }
+  .scroll, pre { max-height: none; overflow: visible; background-image: none; }
+  pre { white-space: pre-wrap; overflow-wrap: anywhere; } code { font-size: .68rem; }
+  .tiles { grid-template-columns: repeat(5, 1fr); } .tiles div { padding: .6rem .7rem; }
+  .tiles dd { font-size: 1.2rem; }
+  .plots { grid-template-columns: 1fr 1fr; gap: 1.2rem; }
+  th, td { padding: .3rem .45rem; } thead th, th:first-child { position: static; } thead th + th { min-width: 0; }
+  .overall tbody, .total tbody, .heat tbody { break-inside: avoid-page; }
 }
 """

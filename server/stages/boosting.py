@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 
 from pydantic import BaseModel, ConfigDict
 
@@ -61,9 +62,10 @@ def _exchange(study: Study, stage: BoostingStage, repetition: Repetition, model:
     chain = chain_name(stage.name, repetition)
     sites = study.members.names
 
-    def request(site: str, whole: bool) -> BoostRequest:
+    @cache  # sites that hold the same model get the same request
+    def upon(held: str | None) -> BoostRequest:
         return BoostRequest(
-            **pack([(model, None if whole else study.held(site, chain, model))]),
+            **pack([(model, held)]),
             seed=repetition.seed,
             fold=repetition.fold,
             round=number,
@@ -71,6 +73,9 @@ def _exchange(study: Study, stage: BoostingStage, repetition: Repetition, model:
             learning_rate=strategy.learning_rate(study.plan.trees.learning_rate, len(sites)),
             trees_wanted=stage.trees_per_round,
         )
+
+    def request(site: str, whole: bool) -> BoostRequest:
+        return upon(None if whole else study.held(site, chain, model))
 
     answers = study.ask_with_models(
         strategy.participants(number, sites),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from operator import gt
 from typing import Literal
 
@@ -85,15 +86,23 @@ def candidates(evaluations: BySeed, federated: Sequence[str], bootstraps: int) -
 
 def _exchange(study: Study, seed: int, contenders: Sequence[Contender]) -> Evaluation:
     folds = list(study.plan.split.held_out)
+    models = [
+        (model, chain_name(contender.chain, Repetition(seed, fold)) if contender.chain else None)
+        for contender in contenders
+        for fold, model in zip(folds, contender.models, strict=True)
+    ]
+
+    @cache  # sites that hold the same models get the same request
+    def upon(held: tuple[str | None, ...]) -> EvaluateRequest:
+        return EvaluateRequest(
+            **pack([(model, digest) for (model, _), digest in zip(models, held, strict=True)]),
+            seed=seed,
+            folds=folds,
+            candidates=[contender.name for contender in contenders],
+        )
 
     def request(site: str, whole: bool) -> EvaluateRequest:
-        models = [
-            (model, study.held(site, _chain(contender, seed, fold), model) if contender.chain and not whole else None)
-            for contender in contenders
-            for fold, model in zip(folds, contender.models, strict=True)
-        ]
-        names = [contender.name for contender in contenders]
-        return EvaluateRequest(**pack(models), seed=seed, folds=folds, candidates=names)
+        return upon(tuple(study.held(site, chain, m) if chain and not whole else None for m, chain in models))
 
     answers = study.ask_with_models(
         study.members.names,
@@ -103,10 +112,6 @@ def _exchange(study: Study, seed: int, contenders: Sequence[Contender]) -> Evalu
         check=lambda reply: _check(reply, [contender.name for contender in contenders], study.plan.evaluation.share),
     )
     return Evaluation(replies=dict(answers.replies))
-
-
-def _chain(contender: Contender, seed: int, fold: int) -> str:
-    return chain_name(contender.chain or contender.name, Repetition(seed, fold))
 
 
 def _check(reply: EvaluateReply, names: Sequence[str], share: Literal["curves", "summary"]) -> None:

@@ -70,9 +70,7 @@ def trivial_plan(hospitals: int, strategy: str, rounds: int) -> Plan:
         title="Trivial study to measure the machinery around it",
         task="in_hospital_mortality",
         seeds=(1,),
-        data=Data(
-            source="eicu", synthetic=Synthetic(hospitals=hospitals, stays_per_hospital=FEWEST_STAYS, seed=1)
-        ),
+        data=Data(source="eicu", synthetic=Synthetic(hospitals=hospitals, stays_per_hospital=FEWEST_STAYS, seed=1)),
         sites=Sites(partition="hospital", quorum=hospitals, deadline_seconds=3600, on_missing="fail"),
         split=Split(folds=2),
         resampling="none",

@@ -40,8 +40,7 @@ EFFORT = {"in-process": Effort(20, 220, 3), "ray": Effort(20, 60, 1)}
 def run(console: Console, effort: Mapping[str, Effort] = EFFORT) -> dict[str, object]:
     """Measure both engines with both strategies, print a table and return its figures in seconds."""
     found = {
-        strategy: {engine: measure(strategy, engine, *how) for engine, how in effort.items()}
-        for strategy in STRATEGIES
+        strategy: {engine: measure(strategy, engine, *how) for engine, how in effort.items()} for strategy in STRATEGIES
     }
     console.print(_table(found))
     first = found[STRATEGIES[0]]["in-process"]

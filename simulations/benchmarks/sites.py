@@ -133,7 +133,7 @@ def open_files() -> int:
 
 def _table(found: list[dict[str, float]]) -> Table:
     table = Table(title="One request to all sites and back")
-    for column in ("sites", "rounds", "opening s", "ms a round", "ms a site", "MB", "KB a round", "files", "more files"):
+    for column in ("sites", "rounds", "opening s", "ms a round", "ms a site", "MB", "+ KB a round", "files", "+ files"):
         table.add_column(column, justify="right")
     for figures in found:
         table.add_row(

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from flwr.app import Message, RecordDict
+from flwr.app import Message
 from flwr.serverapp import Grid
 
 from common import records
@@ -22,6 +22,7 @@ from common.exceptions import ProtocolError
 from common.messages import REPLY_TO, Behind, Header, Payload, Refusal
 
 SHORTEST_WAIT, LONGEST_WAIT = 0.0005, 0.05
+_FLOWER_FAILURES = {5: "it is no longer connected", 7: "it could not use the app bundle"}
 LONGEST_REASON = 1000
 """Characters; a malformed message chooses part of the text that explains it."""
 
@@ -104,16 +105,18 @@ class Courier:
     def _pack(self, requests: Mapping[int, Payload]) -> dict[int, Message]:
         head = self.log.head()
         header = Header(run=self.run, sender="coordinator", head_sequence=head.sequence, head_hash=head.hash)
-        contents: dict[int, RecordDict] = {}
-        events = []
-        for node, body in requests.items():
-            contents[node] = records.encode(header, body)
-            details = {"run": self.run, "node": str(node), "kind": body.kind}
-            events.append(Event(Kind.MESSAGE_SENT, {**details, "digest": records.content_digest(contents[node])}))
-        self.log.append(*events)
+        # Sites that are asked the same share one encoding.
+        distinct = {id(body): body for body in requests.values()}
+        contents = {key: records.encode(header, body) for key, body in distinct.items()}
+        digests = {key: records.content_digest(content) for key, content in contents.items()}
+        sent = [
+            {"run": self.run, "node": str(node), "kind": body.kind, "digest": digests[id(body)]}
+            for node, body in requests.items()
+        ]
+        self.log.append(*(Event(Kind.MESSAGE_SENT, details) for details in sent))
         return {
-            node: Message(content, dst_node_id=node, message_type=ACTION_OF[type(requests[node])])
-            for node, content in contents.items()
+            node: Message(contents[id(body)], dst_node_id=node, message_type=ACTION_OF[type(body)])
+            for node, body in requests.items()
         }
 
     def _collect(
@@ -164,7 +167,8 @@ class Courier:
 
     def _read(self, request: Payload, message: Message) -> tuple[Header, Payload]:
         if message.has_error():
-            raise ProtocolError(f"the site's process failed (Flower error {message.error.code})")
+            failed = _FLOWER_FAILURES.get(message.error.code, "its process failed")
+            raise ProtocolError(f"{failed} (Flower error {message.error.code})")
         return records.decode(message.content, REPLY_TO[type(request)], Behind, Refusal)
 
     def _check_sender(self, header: Header, expected: str | None, held: Head | None) -> None:

@@ -60,6 +60,8 @@ PLAN: dict[str, Any] = {
     ],
 }
 Handler = Callable[[Site, Plan, Any], Payload]
+load_once = functools.cache(eicu.load)
+"""Cohorts are frozen, so tests may share them."""
 
 
 @dataclass
@@ -141,23 +143,13 @@ def plan_with() -> Callable[..., Plan]:
     return lambda **changes: from_json(json.dumps({**PLAN, **changes}))
 
 
-@pytest.fixture(scope="session", autouse=True)
-def tables_read_once() -> Iterator[None]:
-    """Read the same rows of the same folder once: cohorts are frozen."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(eicu, "load", functools.cache(eicu.load))
-        yield
-
-
-@pytest.fixture(autouse=True)
-def task_identity() -> None:
-    """Say which task this process runs, as a SuperLink would: building a message reads it."""
-    TaskIdentity.task_id, TaskIdentity.run_id, TaskIdentity.node_id = 1, 1, 0
-
-
 @pytest.fixture
-def open_ward(tmp_path: Path, hospitals: Path, plan: Plan) -> Iterator[Callable[..., Ward]]:
+def open_ward(
+    tmp_path: Path, hospitals: Path, plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Ward]]:
     """Open a site over one of the hospitals, or over another folder of tables."""
+    TaskIdentity.task_id, TaskIdentity.run_id, TaskIdentity.node_id = 1, 1, 0  # building a message reads them
+    monkeypatch.setattr(eicu, "load", load_once)
 
     def open_(
         name: str = "ward-1",

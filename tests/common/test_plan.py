@@ -17,6 +17,26 @@ from common.plan import BoostingStage, LocalStage, Repetition, from_json, read, 
 from common.serialization import canonical, digest
 
 Tree = dict[str, Any]
+FILE = """
+name = "trial"
+title = "A trial"
+task = "in_hospital_mortality"
+seeds = [7]
+resampling = "none"
+data = { source = "eicu" }
+sites = { partition = "region", quorum = 2, deadline_seconds = 30, on_missing = "fail" }
+split = { folds = 5 }
+stages = [
+    { kind = "statistics" },
+    { kind = "boosting", strategy = "fedxgb_bagging", rounds = 4 },
+    { kind = "evaluate", share = "summary" },
+]
+
+[trees]
+learning_rate = 0.3
+max_depth = 3
+l2 = 2
+"""
 BOOSTING = {"kind": "boosting", "strategy": "fedxgb_bagging", "rounds": 4, "trees_per_round": 2}
 GROUPS = {"north": ["1", "2"], "south": ["3"]}
 
@@ -90,6 +110,8 @@ def refusal(document: Tree) -> str:
 
 def file_refusal(tmp_path: Path, text: str | bytes) -> str:
     file = tmp_path / "trial.toml"
+    file.write_text(FILE)
+    assert read(file).split.held_out == (0,)  # control
     file.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(PlanError) as error:
         read(file)
@@ -139,7 +161,7 @@ def test_an_unknown_key_is_named_with_the_keys_allowed_there(path: str, allowed:
 
 
 def test_an_unknown_key_in_a_file_names_the_file(tmp_path: Path) -> None:
-    text = file_refusal(tmp_path, shipped()["demo"].replace("[split]", "[split]\nfold = 3"))
+    text = file_refusal(tmp_path, FILE.replace("folds = 5", "folds = 5, fold = 3"))
     assert "unknown key 'split.fold'; allowed here: folds, held_out" in text
 
 
@@ -191,12 +213,12 @@ def test_a_stage_that_is_no_stage_is_told_which_there_are(value: Any) -> None:
 
 @pytest.mark.parametrize("value", ["nan", "-inf", "inf", "1e999", "2026-01-01", "08:30:00", "9223372036854775808"])
 def test_what_json_cannot_say_names_file_and_key(tmp_path: Path, value: str) -> None:
-    text = file_refusal(tmp_path, shipped()["demo"].replace("l2 = 2", f"l2 = {value}"))
+    text = file_refusal(tmp_path, FILE.replace("l2 = 2", f"l2 = {value}"))
     assert "key 'trees.l2'" in text
 
 
 def test_a_date_in_a_list_of_tables_names_its_key(tmp_path: Path) -> None:
-    text = file_refusal(tmp_path, shipped()["demo"].replace("rounds = 8", "rounds = 2026-01-01"))
+    text = file_refusal(tmp_path, FILE.replace("rounds = 4", "rounds = 2026-01-01"))
     assert "key 'stages.1.rounds'" in text
 
 
@@ -286,7 +308,7 @@ def test_what_is_not_toml_is_refused(tmp_path: Path, text: str) -> None:
     assert "not TOML" in file_refusal(tmp_path, text)
 
 
-@pytest.mark.parametrize("text", [b"name = \xff", shipped()["demo"].encode("utf-16")])
+@pytest.mark.parametrize("text", [b"name = \xff", FILE.encode("utf-16")])
 def test_what_is_not_utf_8_is_refused_with_its_place(tmp_path: Path, text: bytes) -> None:
     assert f"not UTF-8 text (byte {text.index(0xFF)})" in file_refusal(tmp_path, text)
 

@@ -163,6 +163,7 @@ def small_plan() -> Callable[..., Plan]:
         "sites.names": list(NAMES),
         "sites.quorum": 2,
         "sites.deadline_seconds": 10.0,
+        "trees": {"learning_rate": 0.3, "max_depth": 3, "row_fraction": 0.8, "column_fraction": 0.8},
         "split": {"folds": 2, "held_out": [0]},
         "stages": [
             {"kind": "statistics"},

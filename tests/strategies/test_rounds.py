@@ -349,7 +349,7 @@ def test_many_sites_with_much_to_say_do_not_break_the_run(network, says, members
     assert len(kinds(log, Kind.DECISION)) == 59
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     silent=st.sets(st.sampled_from(NAMES)),
     refusing=st.sets(st.sampled_from(NAMES)),

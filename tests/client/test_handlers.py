@@ -1,0 +1,586 @@
+"""What the handlers compute, against XGBoost, scikit-learn and an adversary who subtracts."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import shutil
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import xgboost
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
+
+from client.datasets import eicu
+from client.datasets.base import Cohort
+from client.handlers.admission import admit
+from client.handlers.boost import grow_alone, grow_global
+from client.handlers.evaluate import score
+from client.handlers.statistics import count
+from client.preprocessing import splits
+from client.site import software
+from common import metrics, seeding
+from common.boosting.model import Model, ModelHeader, to_xgboost_json
+from common.boosting.transfer import pack
+from common.exceptions import ModelError
+from common.messages import (
+    MEAN_OF_LOCAL,
+    SCORE_BINS,
+    AdmissionReply,
+    AdmissionRequest,
+    Behind,
+    BoostReply,
+    EvaluateReply,
+    EvaluateRequest,
+    LocalReply,
+    LocalRequest,
+    Payload,
+    Refusal,
+    StatisticsReply,
+    StatisticsRequest,
+)
+from common.plan import Plan
+from strategies import fedxgb_bagging
+
+METRICS = ("auroc", "auprc", "brier", "ece")
+Floats = NDArray[np.float64]
+
+
+@pytest.fixture
+def ward(open_ward: Any) -> Any:
+    """Return the second hospital: twelve deaths in each of the two folds."""
+    return open_ward("ward-2", values=["2"])
+
+
+def grow(ward: Any, rounds: int, *, between: Callable[[Any], Any] = lambda ward: ward) -> Model:
+    """Run some rounds of bagging with this one site."""
+    model = Model(ward.header())
+    for number in range(1, rounds + 1):
+        ward = between(ward)
+        held = model.segments[-1].parent if model.segments else None
+        reply = ward.ask(ward.boost(model, held=held, number=number), grow_global)
+        assert isinstance(reply, BoostReply), reply
+        model = model.append(fedxgb_bagging.aggregate({"ward-2": reply.trees}))
+    return model
+
+
+def halves(ward: Any) -> tuple[Cohort, NDArray[np.bool_]]:
+    """Return the cohort, and which of its rows are held out."""
+    cohort = ward.site.cohort(ward.plan)
+    return cohort, splits.fold_of(cohort.patients, seed=7, folds=2) == 0
+
+
+# Admission
+
+
+def test_admission_tells_names_and_schema_and_no_count(ward: Any) -> None:
+    reply = ward.ask(AdmissionRequest(plan_digest=ward.plan.digest), admit)
+    cohort = ward.site.cohort(ward.plan)
+    assert reply == AdmissionReply(
+        site="ward-2",
+        schema_digest=cohort.schema_digest,
+        feature_names=list(cohort.feature_names),
+        versions=software(),
+    )
+    assert {version.split("==")[0] for version in reply.versions} >= {"flwr", "numpy"}
+
+
+# Boosting
+
+
+def test_bagging_with_one_site_is_ordinary_boosting(ward: Any) -> None:
+    """Three rounds of two trees through the handler, six trees by xgboost.train on the same rows."""
+    cohort, held_out = halves(ward)
+    trees = ward.plan.trees
+    central = xgboost.train(
+        {
+            "objective": "binary:logistic",
+            "tree_method": "hist",
+            "base_score": 0.125,
+            "eta": fedxgb_bagging.learning_rate(trees.learning_rate, 1),
+            "max_depth": trees.max_depth,
+            "min_child_weight": trees.min_child_weight,
+            "lambda": trees.l2,
+            "nthread": 1,
+        },
+        xgboost.DMatrix(cohort.features[~held_out], cohort.labels[~held_out]),
+        num_boost_round=6,
+    )
+    expected = central.predict(xgboost.DMatrix(cohort.features), output_margin=True)
+    federated = xgboost.Booster()
+    federated.load_model(bytearray(to_xgboost_json(grow(ward, 3))))
+    names = list(cohort.feature_names)
+    found = federated.predict(xgboost.DMatrix(cohort.features, feature_names=names), output_margin=True)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert np.ptp(expected) > 1  # the trees say something
+
+
+def test_the_losses_told_are_those_of_the_model_received(ward: Any) -> None:
+    model = grow(ward, 2)
+    reply = ward.ask(ward.boost(model, number=3), grow_global)
+    cohort, held_out = halves(ward)
+    probabilities = predictions(model, cohort.features)
+    assert reply.training_loss == pytest.approx(log_loss(cohort.labels[~held_out], probabilities[~held_out]), abs=1e-6)
+    assert reply.held_out_loss == pytest.approx(log_loss(cohort.labels[held_out], probabilities[held_out]), abs=1e-6)
+
+
+def predictions(model: Model, features: NDArray[np.float32]) -> Floats:
+    """Probabilities by XGBoost alone, from the model file."""
+    booster = xgboost.Booster()
+    booster.load_model(bytearray(to_xgboost_json(model)))
+    return np.asarray(booster.inplace_predict(features), dtype=np.float64)
+
+
+def test_kept_margins_change_no_byte(ward: Any, reopened: Any) -> None:
+    """A process a message, as in a deployment, and one process for all, as in a simulation."""
+    in_one = grow(ward, 3)
+    shutil.rmtree(ward.file.parent / "state" / "models")
+    assert grow(reopened(ward), 3, between=reopened) == in_one
+    assert len(in_one.trees) == 6
+
+
+def test_margins_of_another_repetition_are_not_used(ward: Any, reopened: Any, plan_with: Callable[..., Plan]) -> None:
+    ward.plan = plan_with(seeds=[7, 8], split={"folds": 2, "held_out": [0, 1]})
+    first = grow(ward, 1)
+    repetitions = [(7, 0), (7, 1), (8, 0), (7, 0)]
+    requests = [ward.boost(first, number=2, seed=seed, fold=fold) for seed, fold in repetitions]
+    in_one = [ward.ask(request, grow_global) for request in requests]
+    assert in_one == [reopened(ward).ask(request, grow_global) for request in requests]
+    assert len({reply.training_loss for reply in in_one}) == 3
+
+
+def test_sampling_is_seeded_by_round_stage_fold_seed_and_site(ward: Any, open_ward: Any, plan_with: Any) -> None:
+    sampled = plan_with(trees={**ward.plan.trees.model_dump(), "row_fraction": 0.5, "column_fraction": 0.3})
+    ward, twin = (replace(one, plan=sampled) for one in (ward, open_ward("ward-3", values=["2"])))
+    model = Model(ward.header())
+
+    def trees(site: Any, **changes: Any) -> tuple[bytes, ...]:
+        return tuple(site.ask(site.boost(model, **changes), grow_global).trees)
+
+    def alone(site: Any, seed: int) -> tuple[bytes, ...]:
+        request = LocalRequest(seed=seed, fold=0, base_score=0.125, trees_wanted=2)
+        return tuple(site.ask(request, grow_alone).trees)
+
+    assert (trees(ward), alone(ward, 7)) == (trees(ward), alone(ward, 7))
+    asked = [trees(ward), trees(ward, number=2), trees(ward, stage="fedxgb_cyclic"), trees(ward, seed=8), trees(twin)]
+    asked += [alone(ward, 7), alone(ward, 8), alone(twin, 7)]
+    assert len(set(asked)) == len(asked)
+
+
+def test_a_site_that_lost_its_models_says_so_and_catches_up(ward: Any, reopened: Any) -> None:
+    unbroken = grow(ward, 3)
+    two = Model(unbroken.header, unbroken.segments[:2])
+    shutil.rmtree(ward.file.parent / "state" / "models")
+    ward = reopened(ward)
+    partial = ward.boost(two, held=unbroken.segments[0].digest, number=3)
+    assert (len(partial.trees), partial.segments) == (2, [1])
+    assert ward.ask(partial, grow_global) == Behind(lacking=[two.digest])
+    caught_up = ward.ask(ward.boost(two, number=3), grow_global)
+    assert caught_up.trees == list(unbroken.segments[2].trees)
+    ward = reopened(ward)  # and keeps what it was sent
+    nothing_new = ward.boost(two, held=two.digest, number=3)
+    assert nothing_new.trees == []
+    assert ward.ask(nothing_new, grow_global) == caught_up
+
+
+def test_a_request_about_two_models_is_refused(ward: Any) -> None:
+    request = ward.boost(Model(ward.header()))
+    fields = {**request.model_dump(), **pack([(Model(ward.header()), None)] * 2)}
+    refusal = ward.ask(type(request)(**fields), grow_global)
+    assert (refusal.code, refusal.reason) == (ModelError.__name__, "a boosting request speaks of one model")
+
+
+@pytest.mark.parametrize(
+    "tree", [b"{}", b'{"left_children":[0]}', b"[" * 5000, b"\xff"], ids=["empty", "cycle", "bomb", "bytes"]
+)
+def test_a_malformed_tree_is_refused_and_not_kept(ward: Any, tree: bytes) -> None:
+    refusal = ward.ask(ward.boost(Model(ward.header()).append([tree])), grow_global)
+    assert isinstance(refusal, Refusal)
+    assert refusal.code == ModelError.__name__
+    assert list((ward.file.parent / "state" / "models").iterdir()) == []
+
+
+@pytest.mark.parametrize("change", [{"fold": 2}, {"fold": 10**12}])
+def test_a_fold_the_plan_does_not_have_is_refused(ward: Any, change: dict[str, Any]) -> None:
+    refusal = ward.ask(ward.boost(Model(ward.header()), **change), grow_global)
+    assert (refusal.code, "between 0 and 1" in refusal.reason) == ("PlanError", True)
+
+
+def test_a_local_model_starts_where_the_federated_one_does(ward: Any) -> None:
+    """With one site and no sampling, its own model and the federated one are the same trees."""
+    reply = ward.ask(LocalRequest(seed=7, fold=0, base_score=0.125, trees_wanted=2), grow_alone)
+    assert isinstance(reply, LocalReply)
+    assert tuple(reply.trees) == grow(ward, 1).trees
+
+
+# Statistics
+
+
+def cohort_of(stays: int, positives: int, patients: int, **excluded: int) -> Cohort:
+    return Cohort(
+        patients=np.array([f"P-{number % patients}" for number in range(stays)]),
+        features=np.zeros((stays, 1), dtype=np.float32),
+        labels=(np.arange(stays) < positives).astype(np.int8),
+        feature_names=("age",),
+        units=("year",),
+        references={},
+        excluded=excluded,
+        digest="00" * 32,
+    )
+
+
+def counted(cohort: Cohort, plan: Plan, minimum: int = 11) -> StatisticsReply:
+    policy = SimpleNamespace(minimum_cell=minimum)
+    site: Any = SimpleNamespace(cohort=lambda _: cohort, settings=SimpleNamespace(policy=policy))
+    return count(site, plan, StatisticsRequest())
+
+
+def test_counts_by_hand(plan: Plan) -> None:
+    def told(*cohort: int) -> tuple[int | None, int | None, int | None]:
+        reply = counted(cohort_of(*cohort), plan)
+        return reply.stays, reply.positives, reply.patients
+
+    assert told(100, 40, 80) == (100, 40, 80)
+    assert told(100, 3, 80) == (100, None, 80)
+    assert told(100, 97, 80) == (100, None, 80)
+    assert told(100, 0, 100) == (100, 0, 100)
+    assert told(100, 40, 90) == (100, 40, None)  # ten came back
+    assert told(100, 40, 45) == (100, 40, None)  # five did not have the outcome
+    assert told(10, 0, 10) == (None, None, None)
+
+
+def test_exclusions_by_hand(plan: Plan) -> None:
+    reply = counted(cohort_of(100, 40, 80, none=0, few=3, ten=10, eleven=11), plan)
+    assert (reply.rules, reply.excluded) == (["none", "few", "ten", "eleven"], [0, -1, -1, 11])
+
+
+def test_three_positives_are_withheld_at_a_real_site(open_ward: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    relabel(monkeypatch, lambda cohort: np.arange(len(cohort.labels)) < 3)
+    ward = open_ward("ward-2", values=["2"])
+    reply = ward.ask(StatisticsRequest(), count)
+    assert isinstance(reply, StatisticsReply)
+    assert (reply.stays, reply.positives) == (len(ward.site.cohort(ward.plan).labels), None)
+
+
+def worlds(largest: int) -> Iterator[tuple[int, int, int]]:
+    for stays in range(1, largest + 1):
+        yield from ((stays, positives, patients) for positives in range(stays + 1) for patients in range(1, stays + 1))
+
+
+def test_no_small_count_can_be_worked_out(plan: Plan) -> None:
+    """An adversary keeps every hospital that would have replied so; what they agree on is betrayed."""
+    minimum, alike = 4, defaultdict(list)
+    for stays, positives, patients in worlds(14):
+        reply = counted(cohort_of(stays, positives, patients), plan, minimum)
+        counts = (stays, positives, stays - positives, patients, stays - patients, patients - positives)
+        alike[reply.stays, reply.positives, reply.patients].append(counts)
+    betrayed = [
+        found[0]
+        for found in alike.values()
+        if any(len(set(values)) == 1 and 0 < values[0] < minimum for values in zip(*found, strict=True))
+    ]
+    assert betrayed == []
+    assert len(alike) > 50  # control: most replies do tell something
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_what_is_shown_is_true_and_never_small_nor_are_its_differences(plan: Plan, data: st.DataObject) -> None:
+    stays = data.draw(st.integers(1, 120))
+    positives, patients = data.draw(st.integers(0, stays)), data.draw(st.integers(1, stays))
+    excluded = data.draw(st.integers(0, 30))
+    reply = counted(cohort_of(stays, positives, patients, rule=excluded), plan)
+    shown = {"stays": reply.stays, "positives": reply.positives, "patients": reply.patients}
+    truth = {"stays": stays, "positives": positives, "patients": patients}
+    told = {name: value for name, value in shown.items() if value is not None}
+    assert told == {name: truth[name] for name in told}
+    assert reply.excluded in ([excluded], [-1])
+    for one, other in itertools.product([0, *told.values()], repeat=2):
+        assert not 0 < one - other < 11
+    assert not 0 < reply.excluded[0] < 11
+
+
+# Evaluation
+
+
+def evaluation(ward: Any, models: dict[str, list[Model]], folds: list[int]) -> EvaluateRequest:
+    packed = pack([(model, None) for of_folds in models.values() for model in of_folds])
+    return EvaluateRequest(**packed, seed=7, folds=folds, candidates=list(models))
+
+
+def figures(reply: EvaluateReply, position: int) -> dict[str, list[float]]:
+    return {metric: getattr(reply, metric)[3 * position : 3 * position + 3] for metric in METRICS}
+
+
+def calibration_error(labels: NDArray[np.int8], probabilities: Floats) -> float:
+    """Sum over tenths of probability of |deaths - expected deaths|, over the rows."""
+    total = 0.0
+    for tenth in range(10):
+        rows = [r for r, p in enumerate(probabilities) if tenth == min(9, int(np.floor(p * 10)))]
+        total += abs(sum(float(labels[row]) - probabilities[row] for row in rows))
+    return total / len(labels)
+
+
+def second_implementation(labels: NDArray[np.int8], probabilities: Floats) -> dict[str, float]:
+    return {
+        "auroc": roc_auc_score(labels, probabilities),
+        "auprc": average_precision_score(labels, probabilities),
+        "brier": brier_score_loss(labels, probabilities),
+        "ece": calibration_error(labels, probabilities),
+    }
+
+
+def assert_figures(reply: EvaluateReply, position: int, labels: NDArray[np.int8], probabilities: Floats) -> None:
+    found = figures(reply, position)
+    for metric, value in second_implementation(labels, probabilities).items():
+        assert found[metric][0] == pytest.approx(value, abs=2e-6), metric
+        assert 0 <= found[metric][1] < found[metric][2] <= 1
+
+
+def test_figures_are_those_of_the_held_out_patients(ward: Any) -> None:
+    model = grow(ward, 2)
+    reply = ward.ask(evaluation(ward, {"fedxgb_bagging": [model]}, [0]), score)
+    assert isinstance(reply, EvaluateReply)
+    cohort, held_out = halves(ward)
+    labels = cohort.labels[held_out]
+    assert_figures(reply, 0, labels, predictions(model, cohort.features[held_out]))
+    assert reply.candidates == ["fedxgb_bagging", *reply.references]
+    assert sum(reply.positives[:SCORE_BINS]) == labels.sum()
+    assert sum(reply.negatives[:SCORE_BINS]) == (labels == 0).sum()
+
+
+@pytest.mark.parametrize(("deaths", "told"), [(12, True), (11, True), (10, False), (1, False), (0, False)])
+def test_a_score_shipped_with_the_data_is_judged_unless_it_has_few_cases(
+    open_ward: Any, monkeypatch: pytest.MonkeyPatch, deaths: int, told: bool
+) -> None:
+    """Known for the first deaths among the held-out patients and for some of the survivors."""
+
+    def known(cohort: Cohort) -> NDArray[np.bool_]:
+        died = cohort.labels * (splits.fold_of(cohort.patients, seed=7, folds=2) == 0)
+        return np.where(cohort.labels == 1, np.cumsum(died) <= deaths, np.arange(len(died)) % 5 > 0)
+
+    def shipped(cohort: Cohort) -> Cohort:
+        scores = np.random.default_rng(0).random(len(cohort.labels))
+        return replace(cohort, references={"APACHE IVa": np.where(known(cohort), scores, np.nan)})
+
+    load = eicu.load
+    monkeypatch.setattr(eicu, "load", lambda *arguments: shipped(load(*arguments)))
+    ward = open_ward("ward-2", values=["2"])
+    reply = ward.ask(evaluation(ward, {"a": [Model(ward.header())]}, [0]), score)
+    assert (reply.candidates, reply.references) == ((["a", "APACHE IVa"], ["APACHE IVa"]) if told else (["a"], []))
+    assert len(reply.brier) == 3 * len(reply.candidates)
+    if told:
+        cohort, held_out = halves(ward)
+        rows = held_out & known(cohort)
+        assert_figures(reply, 1, cohort.labels[rows], cohort.references["APACHE IVa"][rows])
+
+
+def test_every_patient_is_judged_by_the_model_that_has_not_seen_them(ward: Any, plan_with: Any) -> None:
+    ward.plan = plan_with(split={"folds": 2, "held_out": [0, 1]})
+    models = []
+    for fold in (0, 1):
+        reply = ward.ask(LocalRequest(seed=7, fold=fold, base_score=0.125, trees_wanted=4), grow_alone)
+        models.append(Model(ward.header()).append(reply.trees))
+    reply = ward.ask(evaluation(ward, {"both": models}, [0, 1]), score)
+    cohort, held_out = halves(ward)
+    unseen = np.where(held_out, predictions(models[0], cohort.features), predictions(models[1], cohort.features))
+    assert_figures(reply, 0, cohort.labels, unseen)
+    seen = ward.ask(evaluation(ward, {"both": models[::-1]}, [0, 1]), score)
+    assert seen.auroc[0] > reply.auroc[0]  # control: judged on its own training patients it looks better
+
+
+def test_local_models_are_also_averaged(ward: Any) -> None:
+    three = grow(ward, 3)
+    models = {"local/a": Model(three.header, three.segments[:1]), "fed": three, "local/b": three}
+    reply = ward.ask(evaluation(ward, {name: [model] for name, model in models.items()}, [0]), score)
+    assert reply.candidates[:4] == ["local/a", "fed", "local/b", MEAN_OF_LOCAL]
+    cohort, held_out = halves(ward)
+    one, other = (predictions(models[name], cohort.features[held_out]) for name in ("local/a", "local/b"))
+    assert_figures(reply, 3, cohort.labels[held_out], (one + other) / 2)
+    alone = ward.ask(evaluation(ward, {"fed": [three]}, [0]), score)
+    assert MEAN_OF_LOCAL not in alone.candidates
+
+
+def test_intervals_are_drawn_by_patient(ward: Any) -> None:
+    model = grow(ward, 1)
+    reply = ward.ask(evaluation(ward, {"a": [model]}, [0]), score)
+    cohort, held_out = halves(ward)
+    rows = cohort.select(held_out)
+    assert len(np.unique(rows.patients)) < len(rows.patients)
+    for patients, same in ((rows.patients, True), (np.arange(len(rows.patients)), False)):
+        rng = seeding.generator(7, "ward-2", "bootstrap")
+        expected = metrics.bootstrap_intervals(rows.labels, predictions(model, rows.features), patients, rng, 100)
+        by_hand = {name: [found.value, found.low, found.high] for name, found in expected.items()}
+        assert all(figures(reply, 0)[name] == pytest.approx(by_hand[name], abs=2e-6) for name in METRICS) == same
+
+
+def test_all_candidates_are_judged_on_the_same_bootstrap(ward: Any) -> None:
+    model = grow(ward, 1)
+    reply = ward.ask(evaluation(ward, {"a": [model], "b": [model]}, [0]), score)
+    assert figures(reply, 0) == figures(reply, 1)
+
+
+def test_a_site_that_shares_figures_only_sends_no_counts(open_ward: Any) -> None:
+    ward = open_ward("ward-2", values=["2"], policy='tasks = ["in_hospital_mortality"]')
+    reply = ward.ask(evaluation(ward, {"a": [Model(ward.header())]}, [0]), score)
+    assert isinstance(reply, EvaluateReply)
+    assert len(reply.brier) == 3 * len(reply.candidates)
+    assert (reply.negatives, reply.positives) == ([], [])
+
+
+def test_a_plan_that_asks_for_figures_gets_no_counts(ward: Any, plan_with: Any) -> None:
+    stages = [stage.model_dump() for stage in ward.plan.stages]
+    ward.plan = plan_with(stages=[*stages[:-1], {**stages[-1], "share": "summary"}])
+    reply = ward.ask(evaluation(ward, {"a": [Model(ward.header())]}, [0]), score)
+    assert (len(reply.negatives), len(reply.positives)) == (0, 0)
+    assert reply.brier
+
+
+@pytest.mark.parametrize(
+    ("held_out", "elsewhere", "told"), [(11, 11, True), (10, 20, False), (20, 10, False), (0, 30, False)]
+)
+def test_a_small_class_among_the_held_out_or_the_others_is_not_told(
+    open_ward: Any, monkeypatch: pytest.MonkeyPatch, held_out: int, elsewhere: int, told: bool
+) -> None:
+    def deaths(cohort: Cohort) -> NDArray[np.bool_]:
+        away = splits.fold_of(cohort.patients, seed=7, folds=2) == 0
+        rank = np.where(away, np.cumsum(away), np.cumsum(~away))
+        few: NDArray[np.bool_] = rank <= np.where(away, held_out, elsewhere)
+        return few
+
+    relabel(monkeypatch, deaths)
+    ward = open_ward("ward-2", values=["2"])
+    reply = ward.ask(evaluation(ward, {"a": [Model(ward.header())]}, [0]), score)
+    assert isinstance(reply, EvaluateReply)
+    assert bool(reply.auroc) == bool(reply.brier) == bool(reply.positives) == told
+    assert reply.candidates[0] == "a"
+
+
+def test_models_are_not_kept_for_an_evaluation(ward: Any) -> None:
+    model = grow(ward, 1)
+    folder: Path = ward.file.parent / "state" / "models"
+    before = sorted(folder.iterdir())
+    assert isinstance(ward.ask(evaluation(ward, {"a": [model.append(model.trees)]}, [0]), score), EvaluateReply)
+    assert sorted(folder.iterdir()) == before
+
+
+def test_an_evaluation_says_which_models_it_lacks(ward: Any) -> None:
+    model = grow(ward, 2)
+    packed = pack([(model, "00" * 32), (model.append(model.trees[:1]), model.digest), (model, model.digest)])
+    request = EvaluateRequest(**packed, seed=7, folds=[0], candidates=["a", "b", "c"])
+    longer = model.append(model.trees[:1]).digest
+    assert ward.ask(request, score) == Behind(lacking=[longer, model.digest])
+    ward.ask(ward.boost(model, number=3), grow_global)
+    assert isinstance(ward.ask(request, score), EvaluateReply)
+
+
+def test_models_that_are_not_one_a_candidate_and_fold_are_refused(ward: Any) -> None:
+    empty = Model(ward.header())
+    request = EvaluateRequest(**pack([(empty, None)]), seed=7, folds=[0, 1], candidates=["a"])
+    refusal = ward.ask(request, score)
+    assert (refusal.code, "one model a candidate and fold" in refusal.reason) == (ModelError.__name__, True)
+
+
+# Few positives
+
+
+def relabel(monkeypatch: pytest.MonkeyPatch, positive: Callable[[Cohort], NDArray[np.bool_]]) -> None:
+    """Let a site read its own tables with other outcomes."""
+    load = eicu.load
+
+    def relabelled(*arguments: Any) -> Cohort:
+        cohort = load(*arguments)
+        return replace(cohort, labels=positive(cohort).astype(np.int8))
+
+    monkeypatch.setattr(eicu, "load", relabelled)
+
+
+def with_positives(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """Leave that many deaths in the training fold, and none among the held-out patients."""
+
+    def positive(cohort: Cohort) -> NDArray[np.bool_]:
+        training = splits.fold_of(cohort.patients, seed=7, folds=2) != 0
+        return np.asarray(training & (np.cumsum(training) <= number))
+
+    relabel(monkeypatch, positive)
+
+
+NOTES = {
+    ("none", 1): None,
+    ("none", 3): None,
+    ("random_over", 1): None,
+    ("random_over", 3): None,
+    ("smote", 1): "resampling: SMOTE needs two rows of a class, random_over used instead",
+    ("smote", 3): "resampling: SMOTE used 2 instead of 5 neighbours",
+}
+
+
+def ask_both(ward: Any) -> list[Payload]:
+    local = LocalRequest(seed=7, fold=0, base_score=0.125, trees_wanted=1)
+    return [ward.ask(ward.boost(Model(ward.header())), grow_global), ward.ask(local, grow_alone)]
+
+
+@pytest.fixture
+def few(open_ward: Any, monkeypatch: pytest.MonkeyPatch, plan_with: Any) -> Callable[[str, int], Any]:
+    """Open a site with few positives whose plan resamples in some way."""
+
+    def open_(resampling: str, positives: int) -> Any:
+        with_positives(monkeypatch, positives)
+        return open_ward(follow=plan_with(resampling=resampling))
+
+    return open_
+
+
+@pytest.mark.parametrize("resampling", ["none", "random_over", "smote"])
+def test_no_positive_at_all_is_refused_without_a_count(few: Any, resampling: str) -> None:
+    ward = few(resampling, 0)
+    for reply in ask_both(ward):
+        assert reply == Refusal(code="ResamplingError", reason="the training fold is empty or holds one class only")
+    assert "decision" not in ward.kinds
+
+
+@pytest.mark.parametrize(("resampling", "positives"), NOTES)
+def test_few_positives_train_and_a_fallback_is_in_the_sites_log_only(few: Any, resampling: str, positives: int) -> None:
+    ward = few(resampling, positives)
+    boosted, alone = ask_both(ward)
+    assert isinstance(boosted, BoostReply)
+    assert isinstance(alone, LocalReply)
+    decisions = [entry.event.details["decision"] for entry in ward.entries if entry.event.kind == "decision"]
+    assert decisions == [note for note in [NOTES[resampling, positives]] if note]
+    fold = ward.site.fold(ward.plan, 7, 0)
+    added = fold.labels[fold.original :]
+    assert fold.labels[: fold.original].sum() == positives
+    assert len(added) == (0 if resampling == "none" else fold.original - 2 * positives)
+    assert added.all()
+    assert fold.held_out.labels.sum() == 0
+
+
+def test_the_loss_told_is_of_real_patients_not_of_copies(few: Any) -> None:
+    ward = few("random_over", 3)
+    reply = ask_both(ward)[0]
+    assert isinstance(reply, BoostReply)
+    rows = ward.site.fold(ward.plan, 7, 0).original
+    by_hand = -(3 * np.log(0.125) + (rows - 3) * np.log(0.875)) / rows
+    assert reply.training_loss == pytest.approx(by_hand, abs=1e-6)
+
+
+def test_an_unknown_resampler_is_refused(few: Any) -> None:
+    for reply in ask_both(few("adasyn", 3)):
+        assert isinstance(reply, Refusal)
+        assert reply.code == "ConfigurationError"
+        assert not re.search("/", reply.reason)
+
+
+def test_a_header_that_does_not_fit_the_sites_features_is_another_model(ward: Any) -> None:
+    other = Model(ModelHeader(0.125, ("age",)))
+    reply = ward.ask(ward.boost(other), grow_global)
+    assert reply == Behind(lacking=[other.digest])
