@@ -36,6 +36,7 @@ def fetch(
     source: Annotated[str, typer.Argument(help="Which open data set, e.g. eicu-demo.")],
     to: Annotated[Path, typer.Option(help="Folder to put it into.")],
     complete: Annotated[bool, typer.Option(help="Every file published, not only those the project reads.")] = False,
+    mirror: Annotated[str | None, typer.Option(help="Address of a copy, instead of the publisher's.")] = None,
 ) -> None:
     """Download an open data set from its publisher; interrupted downloads go on where they stopped."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
@@ -52,7 +53,7 @@ def fetch(
                 tasks[name] = bars.add_task(name)
             bars.update(tasks[name], completed=done, total=total or None)
 
-        files = download(found, to, complete=complete, progress=progress)
+        files = download(found, to, base_url=mirror, complete=complete, progress=progress)
     Console().print(f"{len(files)} files in {to}, each checked against the publisher's SHA-256")
 
 

@@ -36,9 +36,10 @@ class DataSettings(Part):
 class Policy(Part):
     """What this site allows, whatever a plan says.
 
-    ``tasks`` are the prediction tasks it takes part in, none unless listed; ``minimum_cohort`` is the fewest patients it trains or evaluates on; ``minimum_cell`` the
-    smallest count it tells; ``share`` the most an evaluation may carry: "summary" figures, or
-    "curves", counts of patients per score bin.
+    ``tasks`` are the prediction tasks it takes part in, none unless listed; ``minimum_cohort`` is
+    the fewest patients it trains or evaluates on; ``minimum_cell`` the smallest count it tells;
+    ``share`` the most an evaluation may carry: "summary" figures, or "curves", counts of patients
+    per score bin.
     """
 
     tasks: tuple[str, ...] = ()

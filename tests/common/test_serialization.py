@@ -7,11 +7,12 @@ import hashlib
 import json
 import os
 import stat
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.serialization import canonical, digest, digest_json, parse, write_atomic
@@ -101,10 +102,9 @@ def test_digest_of_the_standard() -> None:
     assert digest_json({"b": 1, "a": 2}) == hashlib.sha256(b'{"a":2,"b":1}').hexdigest()
 
 
+@settings(max_examples=15, deadline=None)  # each waits for the disk
 @given(st.binary(max_size=200), st.binary(max_size=200))
 def test_a_file_holds_what_was_written_last(first: bytes, second: bytes) -> None:
-    import tempfile
-
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "state.json"
         for data in (first, second):

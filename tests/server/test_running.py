@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 import threading
 import time
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -284,7 +286,7 @@ def test_a_site_whose_thread_hangs_does_not_hang_the_run(trial, monkeypatch):
         ("boost-reply", lambda c: c["header"].update(sender="hospital-1"), "another site's name"),
         ("boost-reply", lambda c: c["header"].update(run="other"), "another run"),
         ("boost-reply", lambda c: c["header"].update(head_sequence=1), "audit log was rolled back"),
-        ("boost-reply", lambda c: 1 / 0, "the site's process failed"),
+        ("boost-reply", lambda c: 1 / 0, "its process failed"),
     ],
 )
 def test_a_bad_reply_is_refused_with_site_and_round(trial, kind, change, problem):
@@ -400,6 +402,22 @@ def test_a_failed_run_that_is_resumed_forgets_its_failure_but_not_its_decisions(
     assert found.stages[0].rounds[0].missing == {"hospital-2": "no answer within 10 s"}
     assert f"{ROUND_ONE}: went on without hospital-2: no answer within 10 s" in found.decisions
     assert [event["run"] for event in events(one, Kind.RUN_RESUMED)] == ["trial"]
+
+
+def test_a_round_that_was_tampered_with_is_not_built_on(trial):
+    one = trial()
+    one.network.at = {5: lambda: 1 / 0}
+    with pytest.raises(ZeroDivisionError):
+        one.run()
+    key = "boosting/fedxgb_bagging-seed7-fold0/1"
+    with closing(sqlite3.connect(one.folder / "checkpoint.sqlite")) as file, file:
+        (fact,) = file.execute("SELECT fact FROM facts WHERE key = ?", (key,)).fetchone()
+        trees = parse(fact)["trees"]
+        swapped = canonical({**parse(fact), "trees": [trees[1], trees[0], *trees[2:]]})
+        file.execute("UPDATE facts SET fact = ? WHERE key = ?", (swapped, key))
+    one.again()
+    with pytest.raises(CheckpointError, match=f"checkpoint entry '{key}' does not follow the rounds before it"):
+        one.run()
 
 
 def test_a_site_that_appears_after_a_restart_does_not_join(trial):

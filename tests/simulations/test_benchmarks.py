@@ -6,6 +6,7 @@ import io
 import json
 import os
 import resource
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from common.audit.event import Event, Kind
+from common.audit.log import AuditLog
 from common.exceptions import ConfigurationError, DeploymentError
 from simulations.benchmarks import base, imports, overhead, sites
 from simulations.grid import allow_open_files
@@ -61,14 +64,24 @@ def test_a_fresh_process_is_another_one_and_its_failure_is_told():
         base.in_fresh_process(json.loads, "{")
 
 
-def test_overhead_of_a_round_is_the_difference_between_many_and_few(monkeypatch):
-    monkeypatch.setattr(overhead, "in_fresh_process", lambda _, strategy, engine, rounds: (1 + 0.01 * rounds, 2.5))
-    assert overhead.measure("any", "in-process", 20, 220, 3) == pytest.approx({"round": 0.01, "process": 2.5})
+def test_the_seconds_of_rounds_are_read_from_the_coordinators_log(tmp_path):
+    moments = iter([(10, "admission", 3), (20, "boost", 3), (27, "boost", 3), (31, "boost", 1), (90, "evaluate", 3)])
+    with AuditLog(tmp_path / "audit.sqlite", "coordinator", clock=lambda: (datetime.now(UTC), now * 10**9)) as log:
+        for now, kind, sites in moments:  # noqa: B007 (the clock reads it)
+            log.append(*[Event(Kind.MESSAGE_SENT, {"kind": kind})] * sites)
+            log.append(Event(Kind.MESSAGE_RECEIVED, {"kind": f"{kind}-reply"}))
+    assert overhead.round_seconds(tmp_path / "audit.sqlite") == [7, 4]
+
+
+def test_overhead_takes_the_median_of_all_repeats(monkeypatch):
+    runs = iter([([1.0, 9.0], 5.0), ([2.0, 3.0], 6.0), ([2.5, 4.0], 70.0)])
+    monkeypatch.setattr(overhead, "in_fresh_process", lambda *_: next(runs))
+    assert overhead.measure("any", "in-process", 3, 3) == {"round": 2.75, "process": 6.0}
 
 
 def test_overhead_prints_the_figures_it_returns(here, console, monkeypatch):
     monkeypatch.setattr(overhead, "STRATEGIES", ("fedxgb_bagging",))
-    found = overhead.run(console, {"in-process": overhead.Effort(1, 3, 1)})
+    found = overhead.run(console, {"in-process": 1}, 4)
     text = console.export_text()
     for strategy in overhead.STRATEGIES:
         figures = found[strategy]["in-process"]

@@ -127,7 +127,7 @@ def test_a_site_that_crashes_is_named(three, deliver):
         raise RuntimeError("age 93 of patient 17")
 
     three.answers["birch"] = crash
-    assert deliver(three).missing == {2: "invalid reply: the site's process failed (Flower error 2)"}
+    assert deliver(three).missing == {2: "invalid reply: its process failed (Flower error 2)"}
 
 
 def test_every_message_is_in_the_log_before_it_leaves(three, deliver, log):
