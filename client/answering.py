@@ -65,11 +65,13 @@ def _reply(site: Site, content: RecordDict, context: Context, expected: type[R],
         header, request = records.decode(content, expected)
         if header.run != run or header.sender != "coordinator":
             raise ProtocolError("the request belongs to another run or sender")
-        received: dict[str, str | int] = {"run": run, "kind": request.kind, "digest": records.content_digest(content)}
+        asked = request.model_dump(include={"stage", "seed", "fold", "folds", "round"})
+        received = {"run": run, "kind": request.kind, "digest": records.content_digest(content), **asked}
         head = Head(header.head_sequence, header.head_hash)
-        site.witness(header.sender, head, Event(Kind.MESSAGE_RECEIVED, received))
+        site.witness(header.sender, head, Event(Kind.MESSAGE_RECEIVED, {key: str(value) for key, value in received.items()}))
         site.receive_plan(run, plan)
         policy.permit_task(site.settings.policy, plan)
+        policy.permit_request(plan, request)
         reply = _pack(site, run, handler(site, plan, request))
         egress.inspect(reply, request, plan, site.settings.policy, site.features(plan))
     except FedwardError as error:

@@ -4,6 +4,8 @@
 2. The plan the message belongs to is the plan the site received.
 3. The cohort has at least ``minimum_cohort`` patients.
 4. An evaluation shares at most what the site shares.
+5. A request asks for nothing beyond its plan: another seed or fold would be another overlapping
+   group of patients, and the difference of two groups is a few of them.
 """
 
 from __future__ import annotations
@@ -12,7 +14,8 @@ from typing import Literal
 
 from client.settings import Policy
 from common.exceptions import PolicyRefusal
-from common.plan import Plan
+from common.messages import BoostRequest, EvaluateRequest, LocalRequest, Payload
+from common.plan import BoostingStage, LocalStage, Plan
 
 
 def permit_task(policy: Policy, plan: Plan) -> None:
@@ -31,6 +34,33 @@ def permit_cohort(policy: Policy, patients: int) -> None:
     """Rule 3 (PolicyRefusal); the text does not tell how many patients there are."""
     if patients < policy.minimum_cohort:
         raise PolicyRefusal(f"the cohort has fewer than {policy.minimum_cohort} patients, this site's minimum")
+
+
+def permit_request(plan: Plan, request: Payload) -> None:
+    """Rule 5 (PolicyRefusal)."""
+    if not _within(plan, request):
+        raise PolicyRefusal(f"the plan of this run does not provide for this {request.kind} request")
+
+
+def _within(plan: Plan, request: Payload) -> bool:
+    if isinstance(request, BoostRequest | LocalRequest | EvaluateRequest) and request.seed not in plan.seeds:
+        return False
+    if isinstance(request, EvaluateRequest):
+        return tuple(request.folds) == plan.split.held_out
+    if isinstance(request, BoostRequest | LocalRequest) and request.fold not in plan.split.held_out:
+        return False
+    if isinstance(request, BoostRequest):
+        return any(
+            request.stage == stage.name
+            and 1 <= request.round <= stage.rounds
+            and request.trees_wanted == stage.trees_per_round
+            and request.learning_rate <= plan.trees.learning_rate
+            for stage in plan.training
+            if isinstance(stage, BoostingStage)
+        )
+    if isinstance(request, LocalRequest):
+        return any(isinstance(stage, LocalStage) and request.trees_wanted == stage.trees for stage in plan.training)
+    return True
 
 
 def shared(policy: Policy, asked: Literal["summary", "curves"]) -> Literal["summary", "curves"]:

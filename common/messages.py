@@ -132,12 +132,15 @@ class BoostRequest(ModelUpdates):
 
 
 class BoostReply(Payload):
-    """New trees, and the mean log loss (nats) of the model as it was received."""
+    """New trees, and the mean log loss (nats) of the model as it was received.
+
+    A loss is withheld with the class counts: of a model without trees it would tell them.
+    """
 
     kind: ClassVar[str] = "boost-reply"
     trees: Annotated[list[Tree], Field(max_length=1000)]
-    training_loss: Loss
-    held_out_loss: Loss
+    training_loss: Loss | None = None
+    held_out_loss: Loss | None = None
 
 
 class LocalRequest(Payload):

@@ -66,7 +66,9 @@ def _checked(model: type[P], fields: Mapping[str, object]) -> P:
     try:
         return model.model_validate(fields)
     except ValidationError as error:
-        places = sorted({str(problem["loc"][0]) if problem["loc"] else "lengths" for problem in error.errors()})
+        wrong = {str(problem["loc"][0]) if problem["loc"] else "lengths" for problem in error.errors()}
+        known = {*model.model_fields, "lengths"}  # an unknown name is the sender's own text, not repeated here
+        places = sorted(wrong & known) + (["an unknown field"] if wrong - known else [])
         raise ProtocolError(f"{model.kind}: fields missing, unknown or out of bounds: {', '.join(places)}") from error
 
 

@@ -67,9 +67,9 @@ def execute(
         try:
             with AuditLog(settings.audit, "coordinator") as log:
                 return _logged(grid, request, folder, checkpoint, log, now)
-        except FedwardError as error:
-            failure = {"code": error.code, "message": str(error)}
-            write_atomic(folder / "failure.json", canonical(failure))
+        except Exception as error:
+            code = error.code if isinstance(error, FedwardError) else "InternalError"
+            write_atomic(folder / "failure.json", canonical({"code": code, "message": str(error)}))
             raise
 
 

@@ -13,9 +13,11 @@ from typing import Literal
 from flwr.app import Context, RecordDict
 
 from client.site import close_sites
+from common.audit.event import Event, Kind
+from common.audit.log import AuditLog
 from common.exceptions import CheckpointError, PlanError
 from common.plan import Plan, from_json
-from common.serialization import canonical, parse, write_atomic
+from common.serialization import canonical, digest, parse, write_atomic
 from server import results
 from server.report.page import write as write_report
 from server.results import Results
@@ -117,8 +119,12 @@ def simulate(simulation: Simulation) -> Results:
         found = add_pooled(found, simulation.plan, simulation.files)
     finally:
         close_sites()
-    found.write(simulation.folder / "metrics.json")
+    metrics = simulation.folder / "metrics.json"
+    found.write(metrics)
     write_report(found, simulation.folder)
+    with AuditLog(settings.audit, "coordinator") as log:
+        details = {"run": request.run, "metrics": digest(metrics.read_bytes()), "with": "the pooled baseline"}
+        log.append(Event(Kind.RUN_FINISHED, details))
     return found
 
 

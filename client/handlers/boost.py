@@ -9,6 +9,7 @@ from client.handlers.models import receive
 from client.site import Site
 from common import metrics, seeding
 from common.boosting.model import Model, ModelHeader
+from common.disclosure import class_counts
 from common.exceptions import ModelError
 from common.messages import Behind, BoostReply, BoostRequest, LocalReply, LocalRequest
 from common.plan import Plan
@@ -37,10 +38,14 @@ def grow_global(site: Site, plan: Plan, request: BoostRequest) -> BoostReply | B
         seed=seeding.seed(request.seed, site.name, request.fold, request.stage, request.round),
     )
     real = slice(0, fold.original)
+    minimum = site.settings.policy.minimum_cell
+    tellable = all(
+        class_counts(labels, minimum).positives is not None for labels in (fold.labels[real], fold.held_out.labels)
+    )
     return BoostReply(
         trees=list(trees),
-        training_loss=_loss(fold.labels[real], probability(training[real])),
-        held_out_loss=_loss(fold.held_out.labels, probability(held_out)),
+        training_loss=_loss(fold.labels[real], probability(training[real])) if tellable else None,
+        held_out_loss=_loss(fold.held_out.labels, probability(held_out)) if tellable else None,
     )
 
 
@@ -63,6 +68,6 @@ def grow_alone(site: Site, plan: Plan, request: LocalRequest) -> LocalReply:
     return LocalReply(trees=list(trees))
 
 
-def _loss(labels: NDArray[np.int8], probabilities: NDArray[np.float64]) -> float:
-    """Log loss in nats, rounded: enough for a curve."""
-    return round(metrics.log_loss(labels, probabilities), 6)
+def _loss(labels: NDArray[np.int8], probabilities: NDArray[np.float64]) -> float | None:
+    """Log loss in nats, rounded: enough for a curve; None without rows."""
+    return round(metrics.log_loss(labels, probabilities), 6) if len(labels) else None

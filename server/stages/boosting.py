@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 
 from pydantic import BaseModel, ConfigDict
@@ -96,7 +96,6 @@ def _exchange(study: Study, stage: BoostingStage, repetition: Repetition, model:
 
 def _record(number: int, answers: Answers[BoostReply]) -> Round:
     replies: Mapping[str, BoostReply] = answers.replies
-    count = len(replies)
     return Round(
         number=number,
         seconds=answers.seconds,
@@ -104,6 +103,12 @@ def _record(number: int, answers: Answers[BoostReply]) -> Round:
         bytes_up=answers.bytes_up,
         sites=tuple(replies),
         missing=dict(answers.missing),
-        training_loss=sum(reply.training_loss for reply in replies.values()) / count if count else None,
-        held_out_loss=sum(reply.held_out_loss for reply in replies.values()) / count if count else None,
+        training_loss=_mean(reply.training_loss for reply in replies.values()),
+        held_out_loss=_mean(reply.held_out_loss for reply in replies.values()),
     )
+
+
+def _mean(losses: Iterable[float | None]) -> float | None:
+    """Mean over the sites that tell theirs; None when no site does."""
+    told = [loss for loss in losses if loss is not None]
+    return sum(told) / len(told) if told else None

@@ -21,11 +21,11 @@ from client.datasets import base as datasets
 from client.datasets.base import Select
 from common.boosting.model import Model, ModelHeader
 from common.boosting.transfer import pack
+from common.exceptions import DeploymentError
 from common.messages import (
     AdmissionRequest,
     BoostRequest,
     EvaluateRequest,
-    LocalRequest,
     Payload,
     StatisticsRequest,
 )
@@ -35,7 +35,8 @@ from simulations.benchmarks.base import FEWEST_STAYS, in_fresh_process, interpre
 from simulations.sites import write_settings
 from simulations.synthetic.eicu_layout import generate
 
-REQUESTS = ("admission", "statistics", "boost", "local", "evaluate")
+REQUESTS = ("admission", "statistics", "boost", "evaluate")
+STRATEGY = "fedxgb_bagging"
 OWN = {"client", "common", "server", "simulations", "strategies"}
 
 _IMPORT_CLIENT = """
@@ -97,25 +98,26 @@ def answer_once(kind: str, settings: str, plan: str, feature_names: list[str]) -
 
 def _answering(kind: str, folder: Path) -> Cost:
     """Have a new site answer one request in a fresh process."""
-    plan = trivial_plan(1, "fedxgb_bagging", 1)
+    plan = trivial_plan(1, STRATEGY, 1)
     generate(1, FEWEST_STAYS, 1, folder / "hospital")
     (settings,) = write_settings(plan, folder / "sites", folder / "hospital", {"site": Select("all")}).values()
     cohort = datasets.find(plan.data.source).load(folder / "hospital", tasks.find(plan.task), Select("all"))
-    (seconds, modules, _), process = in_fresh_process(
+    (seconds, modules, reply), process = in_fresh_process(
         answer_once, kind, str(settings), plan.to_json(), cohort.feature_names
     )
+    if reply != f"{kind}-reply":
+        raise DeploymentError(f"the site answered the {kind} request with: {reply}")
     return Cost(process, seconds, packages(modules))
 
 
 def _request(kind: str, plan: Plan, feature_names: tuple[str, ...]) -> Payload:
     """Smallest request of a kind; those about models speak of the one without trees."""
     model = pack([(Model(ModelHeader(0.1, feature_names)), None)])
-    round_one = {"seed": 1, "fold": 0, "round": 1, "stage": "benchmark", "learning_rate": 0.3, "trees_wanted": 1}
+    round_one = {"seed": 1, "fold": 0, "round": 1, "stage": STRATEGY, "learning_rate": 0.3, "trees_wanted": 1}
     requests: dict[str, Payload] = {
         "admission": AdmissionRequest(plan_digest=plan.digest),
         "statistics": StatisticsRequest(),
         "boost": BoostRequest.model_validate({**model, **round_one}),
-        "local": LocalRequest(seed=1, fold=0, base_score=0.1, trees_wanted=1),
         "evaluate": EvaluateRequest(**model, seed=1, folds=[0], candidates=["benchmark"]),
     }
     return requests[kind]

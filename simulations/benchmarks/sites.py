@@ -31,6 +31,7 @@ from strategies.rounds.membership import Members
 
 ROUNDS = {10: 200, 100: 200, 1000: 20}
 """Sites to rounds: a leak shows over 200 rounds; a thousand sites need minutes for that."""
+STRATEGY = "fedxgb_bagging"
 MEGABYTE = 1e6
 
 
@@ -68,7 +69,7 @@ def measure(sites: int, rounds: int) -> dict[str, float]:
     from simulations.grid import InProcessGrid
 
     with tempfile.TemporaryDirectory() as folder:
-        plan, settings = _layout(sites, Path(folder))
+        plan, settings = _layout(sites, rounds, Path(folder))
         config = {"run": "run", "plan": plan.to_json(), "engine": "in-process"}
         log = AuditLog(Path(folder) / "coordinator.sqlite", "coordinator")
         seconds, memory, files = [], [], []
@@ -95,11 +96,11 @@ def measure(sites: int, rounds: int) -> dict[str, float]:
     }
 
 
-def _layout(sites: int, folder: Path) -> tuple[Plan, dict[str, Path]]:
+def _layout(sites: int, rounds: int, folder: Path) -> tuple[Plan, dict[str, Path]]:
     """Lay out sites over the files of one synthetic hospital, so that what a site reads does not grow with K."""
     names = [f"site-{number}" for number in range(1, sites + 1)]
     generate(1, FEWEST_STAYS, 1, folder / "hospital")
-    plan = trivial_plan(sites, "fedxgb_bagging", 1).inviting(tuple(names))
+    plan = trivial_plan(sites, STRATEGY, rounds).inviting(tuple(names))
     return plan, write_settings(plan, folder / "sites", folder / "hospital", dict.fromkeys(names, Select("all")))
 
 
@@ -111,7 +112,7 @@ def _round(members: Members, feature_names: tuple[str, ...], number: int) -> flo
         seed=1,
         fold=0,
         round=number,
-        stage="benchmark",
+        stage=STRATEGY,
         learning_rate=0.3,
         trees_wanted=1,
     )
