@@ -68,7 +68,9 @@ def _reply(site: Site, content: RecordDict, context: Context, expected: type[R],
         asked = request.model_dump(include={"stage", "seed", "fold", "folds", "round"})
         received = {"run": run, "kind": request.kind, "digest": records.content_digest(content), **asked}
         head = Head(header.head_sequence, header.head_hash)
-        site.witness(header.sender, head, Event(Kind.MESSAGE_RECEIVED, {key: str(value) for key, value in received.items()}))
+        site.witness(
+            header.sender, head, Event(Kind.MESSAGE_RECEIVED, {key: str(value) for key, value in received.items()})
+        )
         site.receive_plan(run, plan)
         policy.permit_task(site.settings.policy, plan)
         policy.permit_request(plan, request)

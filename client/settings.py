@@ -5,14 +5,13 @@ The hospital writes this file; no plan and no message changes it.
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from common import toml
 from common.exceptions import ConfigurationError
-from common.serialization import canonical
 
 
 class Part(BaseModel):
@@ -74,13 +73,11 @@ def read(file: Path) -> SiteSettings:
     ConfigurationError
         Naming the file and the key.
     """
+    tables: toml.Tables = {"data": DataSettings, "policy": Policy, "coordinator": CoordinatorSettings}
     try:
-        text = canonical(tomllib.loads(file.read_text(encoding="utf-8")))
-        return SiteSettings.model_validate_json(text)
+        text = file.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigurationError(f"{file}: cannot be read: {error.strerror}") from error
-    except ValidationError as error:
-        problems = "; ".join(f"key '{'.'.join(map(str, p['loc']))}': {p['msg']}" for p in error.errors())
-        raise ConfigurationError(f"{file}: {problems}") from error
-    except (ValueError, TypeError, RecursionError) as error:
-        raise ConfigurationError(f"{file}: not a settings file: {error}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{file}: not UTF-8 text (byte {error.start})") from error
+    return toml.from_toml(text, str(file), SiteSettings, tables=tables, error=ConfigurationError)

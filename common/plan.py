@@ -7,18 +7,17 @@ JSON of a plan travels through Flower's run configuration and is what sites appr
 
 from __future__ import annotations
 
-import re
-import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from common import toml
 from common.exceptions import PlanError
-from common.serialization import canonical, digest, parse
+from common.serialization import canonical, digest
 from common.tasks import base as tasks
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$")]
@@ -266,58 +265,22 @@ def shipped() -> dict[str, str]:
     return {item.name.removesuffix(".toml"): item.read_text(encoding="utf-8") for item in files}
 
 
+_TABLES: dict[str, type[Part]] = {
+    "data": Data,
+    "sites": Sites,
+    "split": Split,
+    "trees": Trees,
+    "synthetic": Synthetic,
+    "statistics": StatisticsStage,
+    "boosting": BoostingStage,
+    "local": LocalStage,
+    "evaluate": EvaluateStage,
+}
+
+
 def _from_toml(text: str, file: str) -> Plan:
-    try:
-        tree = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise PlanError(f"{file}: not TOML: {error}") from error
-    for key in _unfit(tree):
-        raise PlanError(f"{file}: key '{key}': a date, infinity, nan or a number beyond 64 bits has no place in a plan")
-    return _validated(canonical(tree), file)
-
-
-def _unfit(value: object, place: tuple[str, ...] = ()) -> Iterator[str]:
-    """Keys of values that TOML has and a plan's JSON has not."""
-    if isinstance(value, dict | list):
-        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _unfit(item, (*place, str(key)))
-    elif not (isinstance(value, str) or (isinstance(value, int | float) and abs(value) < 2**63)):
-        yield ".".join(place)
+    return toml.from_toml(text, file, Plan, tables=_TABLES, error=PlanError)
 
 
 def _validated(text: bytes, file: str) -> Plan:
-    try:
-        parse(text)
-        return Plan.model_validate_json(text)
-    except ValidationError as error:
-        raise PlanError("\n".join(_explain(file, problem) for problem in error.errors())) from error
-    except (ValueError, RecursionError) as error:
-        raise PlanError(f"{file}: not a plan: {error}") from error
-
-
-def _explain(file: str, problem: object) -> str:
-    assert isinstance(problem, dict)
-    key = ".".join(str(part) for part in problem["loc"]) or "plan"
-    if problem["type"] == "extra_forbidden":
-        return f"{file}: unknown key '{key}'; allowed here: {', '.join(_allowed(problem['loc']))}"
-    if problem["type"] == "union_tag_not_found":
-        return f"{file}: key '{key}': 'kind' is missing; allowed: statistics, boosting, local, evaluate"
-    text = re.sub(r"^Value error, ", "", str(problem["msg"]))
-    return f"{file}: key '{key}': {text}"
-
-
-def _allowed(location: tuple[int | str, ...]) -> list[str]:
-    """List the keys of the table that holds an unknown key."""
-    tables: dict[str, type[Part]] = {
-        "data": Data,
-        "sites": Sites,
-        "split": Split,
-        "trees": Trees,
-        "synthetic": Synthetic,
-        "statistics": StatisticsStage,
-        "boosting": BoostingStage,
-        "local": LocalStage,
-        "evaluate": EvaluateStage,
-    }
-    holder = next((str(part) for part in reversed(location[:-1]) if isinstance(part, str)), "plan")
-    return list(tables.get(holder, Plan).model_fields)
+    return toml.from_json(text, file, Plan, tables=_TABLES, error=PlanError)

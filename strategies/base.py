@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Mapping, Sequence
 from typing import Protocol, cast
 
-import strategies
+from common import extensions
 from common.exceptions import PlanError
 
 
@@ -29,8 +27,7 @@ class BoostingStrategy(Protocol):
 
 def names() -> tuple[str, ...]:
     """List the registered strategies: the modules beside this one."""
-    found = (module for module in pkgutil.iter_modules(strategies.__path__) if not module.ispkg)
-    return tuple(sorted(module.name for module in found if module.name != "base"))
+    return extensions.names(__file__)
 
 
 def find(name: str) -> BoostingStrategy:
@@ -41,6 +38,4 @@ def find(name: str) -> BoostingStrategy:
     PlanError
         Unknown name; lists the known ones.
     """
-    if name not in names():
-        raise PlanError(f"key 'stages.strategy': unknown strategy '{name}'; known: {', '.join(names())}")
-    return cast(BoostingStrategy, importlib.import_module(f"strategies.{name}"))
+    return cast(BoostingStrategy, extensions.load(__file__, "strategies", name, kind="strategy", error=PlanError))

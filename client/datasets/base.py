@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from common import extensions
 from common.exceptions import ConfigurationError, DataError
 from common.serialization import digest_json
 from common.tasks.base import Task
@@ -125,9 +124,8 @@ class Dataset(Protocol):
 
 
 def names() -> tuple[str, ...]:
-    """List the data sources that ship with the project, sorted."""
-    modules = pkgutil.iter_modules([str(Path(__file__).parent)])
-    return tuple(sorted(m.name for m in modules if not m.ispkg and m.name != "base"))
+    """List the registered data sources: the modules beside this one."""
+    return extensions.names(__file__)
 
 
 def find(name: str) -> Dataset:
@@ -138,9 +136,9 @@ def find(name: str) -> Dataset:
     ConfigurationError
         When no file of that name defines one; names the known ones.
     """
-    if name not in names():
-        raise ConfigurationError(f"unknown dataset '{name}'; known: {', '.join(names())}")
-    return cast(Dataset, importlib.import_module(f"client.datasets.{name}"))
+    return cast(
+        Dataset, extensions.load(__file__, "client.datasets", name, kind="data source", error=ConfigurationError)
+    )
 
 
 def _set(cohort: Cohort, name: str, value: object) -> None:

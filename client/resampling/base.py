@@ -6,15 +6,13 @@ held-out patients into training. Original rows come first, unchanged and in thei
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from common import extensions
 from common.exceptions import ConfigurationError, DataError, ResamplingError
 
 
@@ -63,9 +61,7 @@ class Resampler(Protocol):
 
 def names() -> tuple[str, ...]:
     """List the registered resamplers: the files beside this one."""
-    return tuple(
-        sorted(found.name for found in pkgutil.iter_modules([str(Path(__file__).parent)]) if found.name != "base")
-    )
+    return extensions.names(__file__)
 
 
 def find(name: str) -> Resampler:
@@ -76,9 +72,9 @@ def find(name: str) -> Resampler:
     ConfigurationError
         When there is none; names the known ones.
     """
-    if name not in names():
-        raise ConfigurationError(f"unknown resampling {name!r}; known are {', '.join(names())}")
-    return cast(Resampler, importlib.import_module(f"client.resampling.{name}"))
+    return cast(
+        Resampler, extensions.load(__file__, "client.resampling", name, kind="resampling", error=ConfigurationError)
+    )
 
 
 def check_fold(features: NDArray[np.float32], labels: NDArray[np.int8]) -> int:

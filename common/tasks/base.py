@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from dataclasses import dataclass
-from pathlib import Path
 
+from common import extensions
 from common.exceptions import PlanError
 
 
@@ -40,7 +38,7 @@ class Task:
 
 def names() -> tuple[str, ...]:
     """List the tasks that ship with the project, sorted."""
-    return tuple(sorted(m.name for m in pkgutil.iter_modules([str(Path(__file__).parent)]) if m.name != "base"))
+    return extensions.names(__file__)
 
 
 def find(name: str) -> Task:
@@ -51,7 +49,5 @@ def find(name: str) -> Task:
     PlanError
         When no file of that name defines one; names the known ones.
     """
-    if name not in names():
-        raise PlanError(f"unknown task '{name}'; known: {', '.join(names())}")
-    task: Task = importlib.import_module(f"common.tasks.{name}").TASK
+    task: Task = extensions.load(__file__, "common.tasks", name, kind="task", error=PlanError).TASK
     return task

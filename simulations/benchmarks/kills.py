@@ -61,7 +61,7 @@ kind = "statistics"
 [[stages]]
 kind = "boosting"
 strategy = "fedxgb_bagging"
-rounds = 5
+rounds = 3
 
 [[stages]]
 kind = "boosting"

@@ -85,9 +85,9 @@ CHANGES: dict[str, tuple[str, str, str]] = {
     "nobody is enough": ("minimum_cohort = 50", "minimum_cohort = 0", "key 'policy.minimum_cohort'"),
     "a cell that hides one value": ("minimum_cell = 5", "minimum_cell = 2", "key 'policy.minimum_cell'"),
     "unknown sharing": ('share = "curves"', 'share = "all"', "key 'policy.share'"),
-    "infinity": ("minimum_cell = 5", "minimum_cell = inf", "not a settings file"),
-    "date": ("minimum_cell = 5", "minimum_cell = 2026-01-01", "not a settings file"),
-    "no TOML": ("[data]", "[data", "not a settings file"),
+    "infinity": ("minimum_cell = 5", "minimum_cell = inf", "key 'policy.minimum_cell': a date, infinity"),
+    "date": ("minimum_cell = 5", "minimum_cell = 2026-01-01", "key 'policy.minimum_cell': a date"),
+    "no TOML": ("[data]", "[data", "not TOML"),
 }
 
 
@@ -104,9 +104,12 @@ def test_every_wrong_setting_is_named_at_once(tmp_path: Path) -> None:
     assert "key 'policy.minimum_cell'" in text
 
 
-@pytest.mark.parametrize("text", [b"name = '\xff'", b"a = " + b"[" * 5000, SMALL.encode("utf-16")])
-def test_what_is_no_text_is_refused(tmp_path: Path, text: bytes) -> None:
-    assert "not a settings file" in refusal(tmp_path, text)
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [(b"name = '\xff'", "not UTF-8"), (b"a = " + b"[" * 5000, "not TOML"), (SMALL.encode("utf-16"), "not UTF-8")],
+)
+def test_what_is_no_text_is_refused(tmp_path: Path, text: bytes, problem: str) -> None:
+    assert problem in refusal(tmp_path, text)
 
 
 def test_no_file_is_refused(tmp_path: Path) -> None:
