@@ -20,11 +20,11 @@ from common.serialization import write_atomic
 Folder = Annotated[Path, typer.Argument(help="The coordinator's folder, or the site's kit with site.toml in it.")]
 
 
-def run(app: typer.Typer) -> None:
+def run(app: typer.Typer, arguments: list[str] | None = None) -> None:
     """Run a command line; an error raised on purpose becomes one sentence and exit code 1."""
     errors = Console(stderr=True, soft_wrap=True, highlight=False)
     try:
-        app()
+        app(arguments)
     except FedwardError as error:
         errors.print("error:", style="bold red", end=" ")
         errors.print(str(error), markup=False)

@@ -10,11 +10,11 @@ from flwr.serverapp import Grid
 
 from common.audit.event import Event, Kind
 from common.exceptions import QuorumError
-from common.messages import AdmissionReply, AdmissionRequest, Refusal
+from common.messages import AdmissionReply, AdmissionRequest, Header, Payload, Refusal
 from common.plan import Plan
-from strategies.rounds.courier import Courier
+from strategies.rounds.courier import NOT_CONNECTED, Courier
 
-PAUSE = 0.05
+PAUSE, LONG_PAUSE = 0.05, 1.0
 
 
 @dataclass(frozen=True)
@@ -44,17 +44,9 @@ def admit(courier: Courier, plan: Plan) -> Admitted:
         Fewer sites than the plan allows, two nodes with one name, or sites whose data has
         another schema; names them.
     """
-    deadline = courier.clock() + plan.sites.deadline_seconds
-    names = _wait_for_nodes(courier, plan, deadline)
-    request = AdmissionRequest(plan_digest=plan.digest)
-    delivery = courier.deliver(
-        dict.fromkeys(names, request),
-        names={node: name for node, name in names.items() if name},
-        deadline=max(deadline - courier.clock(), plan.sites.deadline_seconds / 2),
-    )
-    reasons = {names[node] or f"node {node}": reason for node, reason in delivery.missing.items()}
+    answered, reasons = _ask(courier, plan)
     replies: dict[str, tuple[int, AdmissionReply]] = {}
-    for node, (header, body) in delivery.replies.items():
+    for node, (header, body) in answered.items():
         if not _invited(plan, header.sender):
             continue
         if isinstance(body, Refusal):
@@ -77,6 +69,28 @@ def admit(courier: Courier, plan: Plan) -> Admitted:
         feature_names=tuple(some.feature_names),
         versions=_versions([reply for _, reply in replies.values()]),
     )
+
+
+def _ask(courier: Courier, plan: Plan) -> tuple[dict[int, tuple[Header, Payload]], dict[str, str]]:
+    """Replies by node, and who gave none and why.
+
+    A node that was cut off is shown as connected for a while; it is asked again until the deadline.
+    """
+    deadline = courier.clock() + plan.sites.deadline_seconds
+    request = AdmissionRequest(plan_digest=plan.digest)
+    replies: dict[int, tuple[Header, Payload]] = {}
+    while True:
+        names = _wait_for_nodes(courier, plan, deadline)
+        delivery = courier.deliver(
+            {node: request for node in names if node not in replies},
+            names={node: name for node, name in names.items() if name},
+            deadline=max(deadline - courier.clock(), plan.sites.deadline_seconds / 2),
+        )
+        replies |= delivery.replies
+        cut_off = [reason for reason in delivery.missing.values() if NOT_CONNECTED in reason]
+        if not cut_off or courier.clock() >= deadline:
+            return replies, {names[node] or f"node {node}": reason for node, reason in delivery.missing.items()}
+        courier.wait(LONG_PAUSE)
 
 
 def _wait_for_nodes(courier: Courier, plan: Plan, deadline: float) -> dict[int, str]:

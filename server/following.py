@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from common.exceptions import DeploymentError
-from common.serialization import parse
+from common.serialization import parse, write_atomic
 from server import results
 from server.progress import exchanges, latest
 from server.results import Candidate, Results
@@ -32,11 +32,15 @@ def follow(settings: ServerSettings, server: Path, request: RunRequest, console:
         The run failed; the message is the coordinator's own reason.
     """
     folder = settings.runs / request.run
+    if not (folder / "plan.json").exists():  # a run that is killed before it begins can be resumed too
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_atomic(folder / "plan.json", request.plan.to_json().encode())
     console.print(f"run {request.run}")
     with progress_bar(folder / "progress.jsonl", console) as waiting:
         ended = submit(ROOT, request.to_config(), server, deadline_seconds=_longest(request), waiting=waiting)
     if not ended.succeeded:
-        raise DeploymentError(f"run {request.run} {ended.status}: {_reason(folder) or ended.details}")
+        reason = _reason(folder) or ended.details or "the coordinator was interrupted; resume the run"
+        raise DeploymentError(f"run {request.run} {ended.status}: {reason}")
     console.print(results_table(results.read(folder / "metrics.json")))
     console.print(f"report: {folder / 'report.html'}")
 

@@ -89,9 +89,9 @@ def list_parts() -> None:
 @app.command()
 def synthesize(
     to: Annotated[Path, typer.Option(help="Folder to write into.")],
-    hospitals: Annotated[int, typer.Option(min=1, max=1000)] = 5,
+    hospitals: Annotated[int, typer.Option(min=1, max=1000, help="How many hospitals.")] = 5,
     stays: Annotated[int, typer.Option(min=10, help="Stays a hospital.")] = 1200,
-    seed: Annotated[int, typer.Option(min=0)] = 2026,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same files.")] = 2026,
 ) -> None:
     """Write SYNTHETIC hospitals in the file layout of eICU. No real patient is in them."""
     from simulations.synthetic.eicu_layout import generate

@@ -22,7 +22,8 @@ from common.exceptions import ProtocolError
 from common.messages import REPLY_TO, Behind, Header, Payload, Refusal
 
 SHORTEST_WAIT, LONGEST_WAIT = 0.0005, 0.05
-_FLOWER_FAILURES = {5: "it is no longer connected", 7: "it could not use the app bundle"}
+NOT_CONNECTED = "it is no longer connected"
+_FLOWER_FAILURES = {5: NOT_CONNECTED, 7: "it could not use the app bundle"}
 LONGEST_REASON = 1000
 """Characters; a malformed message chooses part of the text that explains it."""
 

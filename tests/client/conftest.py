@@ -22,7 +22,7 @@ from common.audit.event import Entry, Head
 from common.audit.log import AuditLog
 from common.boosting.model import Model, ModelHeader
 from common.boosting.transfer import pack
-from common.messages import REPLY_TO, Behind, BoostRequest, Header, Payload, Refusal
+from common.messages import REPLY_TO, Behind, BoostRequest, Header, LocalRequest, Payload, Refusal
 from common.plan import Plan, from_json
 from simulations.synthetic.eicu_layout import generate
 
@@ -55,7 +55,7 @@ PLAN: dict[str, Any] = {
     "stages": [
         {"kind": "statistics"},
         {"kind": "boosting", "strategy": "fedxgb_bagging", "rounds": 3, "trees_per_round": 2},
-        {"kind": "local", "trees": 3},
+        {"kind": "local", "trees": 2},
         {"kind": "evaluate", "share": "curves", "bootstraps": 100},
     ],
 }
@@ -110,6 +110,10 @@ class Ward:
         fields: dict[str, Any] = {"seed": 7, "fold": 0, "round": number, "stage": "fedxgb_bagging"}
         fields |= {"learning_rate": 0.3, "trees_wanted": 2, **changes}
         return BoostRequest(**pack([(model, held)]), **fields)
+
+    def local(self, **changes: Any) -> LocalRequest:
+        """Ask for a model of the site's own, of two trees."""
+        return LocalRequest(**{"seed": 7, "fold": 0, "base_score": 0.125, "trees_wanted": 2, **changes})
 
     @property
     def entries(self) -> list[Entry]:

@@ -27,12 +27,13 @@ from common.audit.event import Head
 from common.audit.log import AuditLog
 from common.audit.verify import verify_file
 from common.boosting.model import Model
+from common.boosting.transfer import pack
 from common.exceptions import AuditError, DataError, FedwardError, ModelError, PolicyRefusal
 from common.messages import (
     AdmissionReply,
     AdmissionRequest,
     BoostReply,
-    LocalRequest,
+    EvaluateRequest,
     Payload,
     Refusal,
     StatisticsReply,
@@ -101,6 +102,41 @@ def test_an_ordinary_message_is_audited_step_by_step(ward: Any) -> None:
     }
 
 
+ASKED: dict[str, tuple[Callable[[Any], Payload], dict[str, str]]] = {
+    "boost": (
+        lambda ward: ward.boost(Model(ward.header()), number=2),
+        {"seed": "7", "fold": "0", "stage": "fedxgb_bagging", "round": "2"},
+    ),
+    "local": (lambda ward: ward.local(), {"seed": "7", "fold": "0"}),
+    "evaluate": (
+        lambda ward: EvaluateRequest(**pack([(Model(ward.header()), None)]), seed=7, folds=[0], candidates=["a"]),
+        {"seed": "7", "folds": "[0]"},
+    ),
+    "statistics": (lambda _: StatisticsRequest(), {}),
+}
+
+
+@pytest.mark.parametrize("kind", ASKED)
+def test_the_log_says_which_patients_a_request_was_about(ward: Any, kind: str) -> None:
+    """Also when it is refused: the entry is there before the policy and the handler are asked."""
+    build, asked = ASKED[kind]
+    request = build(ward)
+    content = ward.pack(request)
+    refused(ward.send(content, type(request), never))
+    (received,) = [entry.event for entry in ward.entries if entry.event.kind == "message_received"]
+    digest = records.content_digest(content)
+    assert dict(received.details) == {"run": "run-1", "kind": kind, "digest": digest, **asked}
+
+
+def test_a_request_beyond_the_plan_is_in_the_log_as_it_came(ward: Any) -> None:
+    request = ward.boost(Model(ward.header()), seed=8, fold=1, number=99, stage=SECRET)
+    refusal = refused(ward.ask(request, never))
+    assert refusal.code == "PolicyRefusal"
+    (received,) = [entry.event.details for entry in ward.entries if entry.event.kind == "message_received"]
+    assert [received[name] for name in ("seed", "fold", "round", "stage")] == ["8", "1", "99", SECRET]
+    assert_audited(ward, refusal)
+
+
 def test_a_second_message_opens_the_data_again_but_not_the_plan(ward: Any) -> None:
     for _ in range(2):
         assert isinstance(ward.ask(admission(ward), admit), AdmissionReply)
@@ -164,7 +200,7 @@ def test_an_undeclared_field_is_refused(ward: Any) -> None:
     content = ward.pack(admission(ward))
     content["body"]["send_everything"] = True
     refusal = refused(ward.send(content, AdmissionRequest, never))
-    assert "send_everything" in refusal.reason
+    assert refusal.reason.endswith(": an unknown field")
     assert_audited(ward, refusal)
 
 
@@ -174,11 +210,22 @@ def test_an_additional_record_is_refused(ward: Any) -> None:
     assert_audited(ward, refused(ward.send(content, AdmissionRequest, never)))
 
 
-def test_a_field_name_without_end_is_refused_and_audited_in_short(ward: Any) -> None:
+def test_a_field_name_is_the_senders_own_text_and_kept_nowhere(ward: Any) -> None:
     content = ward.pack(admission(ward))
-    content["body"]["x" * 100_000] = 1
-    refusal = refused(ward.send(content, AdmissionRequest, never))
-    assert len(refusal.reason) == 1000
+    content["body"][SECRET + "x" * 100_000] = 1
+    reply = ward.send(content, AdmissionRequest, never)
+    refusal = refused(reply)
+    assert refusal.reason.endswith(": an unknown field")
+    assert SECRET not in everything(ward, reply)
+    assert_audited(ward, refusal)
+
+
+def test_a_reason_without_end_is_told_and_audited_in_short(ward: Any) -> None:
+    def talkative(*_: object) -> Payload:
+        raise PolicyRefusal("x" * 100_000)
+
+    refusal = refused(ward.ask(admission(ward), talkative))
+    assert refusal.reason == "x" * 1000
     assert_audited(ward, refusal)
 
 
@@ -232,7 +279,7 @@ def test_a_cohort_below_the_minimum_takes_no_part(open_ward: Any) -> None:
     for request, handler in (
         (admission(small), admit),
         (StatisticsRequest(), count),
-        (LocalRequest(seed=7, fold=0, base_score=0.1, trees_wanted=1), grow_alone),
+        (small.local(), grow_alone),
     ):
         refusal = refused(small.ask(request, handler))
         assert refusal.code == "PolicyRefusal"
@@ -478,7 +525,7 @@ def test_a_fold_of_one_class_is_refused_without_a_count(open_ward: Any, hospital
     ward = open_ward(data=edited(hospitals, tmp_path / "tables", "patient", all_survive))
     for request, handler in (
         (ward.boost(Model(ward.header())), grow_global),
-        (LocalRequest(seed=7, fold=0, base_score=0.125, trees_wanted=1), grow_alone),
+        (ward.local(), grow_alone),
     ):
         refusal = refused(ward.ask(request, handler))
         assert refusal.code == "ResamplingError"

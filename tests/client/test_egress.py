@@ -32,11 +32,11 @@ from common.messages import (
     AdmissionRequest,
     Behind,
     BoostReply,
+    BoostRequest,
     EvaluateReply,
     EvaluateRequest,
     Header,
     LocalReply,
-    LocalRequest,
     Payload,
     Refusal,
     StatisticsReply,
@@ -101,7 +101,7 @@ BOOST: dict[str, Change] = {
     "infinite loss": with_fields(held_out_loss=math.inf),
     "negative loss": with_fields(held_out_loss=-0.5),
     "loss that is text": lambda reply: BoostReply.model_construct(**{**dict(reply), "training_loss": SECRET}),
-    "no loss": lambda reply: BoostReply.model_construct(**{"trees": reply.trees, "training_loss": 0.5}),
+    "a field less": lambda reply: BoostReply.model_construct(training_loss=0.5, held_out_loss=0.5),
     "infinite leaf": with_tree(leaf("1e999")),
     "leaf that is no number": with_tree(leaf("NaN")),
     "leaf beyond bounds": with_tree(leaf("1e10")),
@@ -169,7 +169,7 @@ CASES = [
     ],
     pytest.param(
         {},
-        lambda ward: LocalRequest(seed=7, fold=0, base_score=0.125, trees_wanted=2),
+        lambda ward: ward.local(),
         grow_alone,
         lambda reply: reply.model_copy(update={"trees": reply.trees * 2}),
         id="local: too many trees",
@@ -264,6 +264,15 @@ def test_counts_per_bin_are_stopped_where_the_site_shares_figures_only(open_ward
     leaked = ward.ask(request, forgetful)
     assert isinstance(leaked, EvaluateReply)
     assert sum(leaked.positives) > 0
+
+
+def test_a_loss_may_be_withheld(ward) -> None:  # type: ignore[no-untyped-def]
+    def silent(*arguments: Any) -> Payload:
+        return grow_global(*arguments).model_copy(update={"training_loss": None, "held_out_loss": None})
+
+    reply = ward.send(ward.pack(boost_request(ward)), BoostRequest, silent).content
+    assert reply["body"]["kind"] == "boost-reply"
+    assert set(reply["body"]) == {"kind", "trees"}
 
 
 HEADER = Header(run="run-1", sender="ward-1", head_sequence=1, head_hash="ab" * 32)

@@ -31,6 +31,7 @@ from client.site import software
 from common import metrics, seeding
 from common.boosting.model import Model, ModelHeader, to_xgboost_json
 from common.boosting.transfer import pack
+from common.disclosure import ClassCounts
 from common.exceptions import ModelError
 from common.messages import (
     MEAN_OF_LOCAL,
@@ -42,7 +43,6 @@ from common.messages import (
     EvaluateReply,
     EvaluateRequest,
     LocalReply,
-    LocalRequest,
     Payload,
     Refusal,
     StatisticsReply,
@@ -159,20 +159,30 @@ def test_margins_of_another_repetition_are_not_used(ward: Any, reopened: Any, pl
 
 
 def test_sampling_is_seeded_by_round_stage_fold_seed_and_site(ward: Any, open_ward: Any, plan_with: Any) -> None:
-    sampled = plan_with(trees={**ward.plan.trees.model_dump(), "row_fraction": 0.5, "column_fraction": 0.3})
+    sampled = plan_with(
+        trees={**ward.plan.trees.model_dump(), "row_fraction": 0.5, "column_fraction": 0.3},
+        seeds=[7, 8],
+        split={"folds": 2, "held_out": [0, 1]},
+        stages=[
+            {"kind": "statistics"},
+            {"kind": "boosting", "strategy": "fedxgb_bagging", "rounds": 2, "trees_per_round": 2},
+            {"kind": "boosting", "strategy": "fedxgb_cyclic", "rounds": 1, "trees_per_round": 2},
+            {"kind": "local", "trees": 2},
+            {"kind": "evaluate", "share": "summary", "bootstraps": 100},
+        ],
+    )
     ward, twin = (replace(one, plan=sampled) for one in (ward, open_ward("ward-3", values=["2"])))
     model = Model(ward.header())
 
     def trees(site: Any, **changes: Any) -> tuple[bytes, ...]:
         return tuple(site.ask(site.boost(model, **changes), grow_global).trees)
 
-    def alone(site: Any, seed: int) -> tuple[bytes, ...]:
-        request = LocalRequest(seed=seed, fold=0, base_score=0.125, trees_wanted=2)
-        return tuple(site.ask(request, grow_alone).trees)
+    def alone(site: Any, **changes: int) -> tuple[bytes, ...]:
+        return tuple(site.ask(site.local(**changes), grow_alone).trees)
 
-    assert (trees(ward), alone(ward, 7)) == (trees(ward), alone(ward, 7))
+    assert (trees(ward), alone(ward)) == (trees(ward), alone(ward))
     asked = [trees(ward), trees(ward, number=2), trees(ward, stage="fedxgb_cyclic"), trees(ward, seed=8), trees(twin)]
-    asked += [alone(ward, 7), alone(ward, 8), alone(twin, 7)]
+    asked += [trees(ward, fold=1), alone(ward), alone(ward, seed=8), alone(ward, fold=1), alone(twin)]
     assert len(set(asked)) == len(asked)
 
 
@@ -212,12 +222,13 @@ def test_a_malformed_tree_is_refused_and_not_kept(ward: Any, tree: bytes) -> Non
 @pytest.mark.parametrize("change", [{"fold": 2}, {"fold": 10**12}])
 def test_a_fold_the_plan_does_not_have_is_refused(ward: Any, change: dict[str, Any]) -> None:
     refusal = ward.ask(ward.boost(Model(ward.header()), **change), grow_global)
-    assert (refusal.code, "between 0 and 1" in refusal.reason) == ("PlanError", True)
+    assert (refusal.code, "does not provide for this boost request" in refusal.reason) == ("PolicyRefusal", True)
+    assert "data_opened" not in ward.kinds[ward.kinds.index("message_received") :]
 
 
 def test_a_local_model_starts_where_the_federated_one_does(ward: Any) -> None:
     """With one site and no sampling, its own model and the federated one are the same trees."""
-    reply = ward.ask(LocalRequest(seed=7, fold=0, base_score=0.125, trees_wanted=2), grow_alone)
+    reply = ward.ask(ward.local(), grow_alone)
     assert isinstance(reply, LocalReply)
     assert tuple(reply.trees) == grow(ward, 1).trees
 
@@ -388,7 +399,7 @@ def test_every_patient_is_judged_by_the_model_that_has_not_seen_them(ward: Any, 
     ward.plan = plan_with(split={"folds": 2, "held_out": [0, 1]})
     models = []
     for fold in (0, 1):
-        reply = ward.ask(LocalRequest(seed=7, fold=fold, base_score=0.125, trees_wanted=4), grow_alone)
+        reply = ward.ask(ward.local(fold=fold), grow_alone)
         models.append(Model(ward.header()).append(reply.trees))
     reply = ward.ask(evaluation(ward, {"both": models}, [0, 1]), score)
     cohort, held_out = halves(ward)
@@ -483,7 +494,8 @@ def test_an_evaluation_says_which_models_it_lacks(ward: Any) -> None:
     assert isinstance(ward.ask(request, score), EvaluateReply)
 
 
-def test_models_that_are_not_one_a_candidate_and_fold_are_refused(ward: Any) -> None:
+def test_models_that_are_not_one_a_candidate_and_fold_are_refused(ward: Any, plan_with: Any) -> None:
+    ward.plan = plan_with(split={"folds": 2, "held_out": [0, 1]})
     empty = Model(ward.header())
     request = EvaluateRequest(**pack([(empty, None)]), seed=7, folds=[0, 1], candidates=["a"])
     refusal = ward.ask(request, score)
@@ -525,8 +537,7 @@ NOTES = {
 
 
 def ask_both(ward: Any) -> list[Payload]:
-    local = LocalRequest(seed=7, fold=0, base_score=0.125, trees_wanted=1)
-    return [ward.ask(ward.boost(Model(ward.header())), grow_global), ward.ask(local, grow_alone)]
+    return [ward.ask(ward.boost(Model(ward.header())), grow_global), ward.ask(ward.local(), grow_alone)]
 
 
 @pytest.fixture
@@ -565,12 +576,92 @@ def test_few_positives_train_and_a_fallback_is_in_the_sites_log_only(few: Any, r
 
 
 def test_the_loss_told_is_of_real_patients_not_of_copies(few: Any) -> None:
-    ward = few("random_over", 3)
+    ward = few("random_over", 12)
     reply = ask_both(ward)[0]
     assert isinstance(reply, BoostReply)
     rows = ward.site.fold(ward.plan, 7, 0).original
-    by_hand = -(3 * np.log(0.125) + (rows - 3) * np.log(0.875)) / rows
+    by_hand = -(12 * np.log(0.125) + (rows - 12) * np.log(0.875)) / rows
     assert reply.training_loss == pytest.approx(by_hand, abs=1e-6)
+    assert reply.held_out_loss == pytest.approx(-np.log(0.875), abs=1e-6)
+    assert len(ward.site.fold(ward.plan, 7, 0).labels) > rows  # control: there are copies
+
+
+def test_three_deaths_of_57_can_be_worked_out_from_a_loss_by_hand() -> None:
+    """ln 8 = 2.079442 for each of the 3, ln 8/7 = 0.133531 for each of the 54: 13.449000 over 57 rows."""
+    labels = np.repeat(np.array([1, 0], dtype=np.int8), [3, 54])
+    loss = round(metrics.log_loss(labels, np.full(57, 0.125)), 6)
+    assert loss == pytest.approx(13.449 / 57, abs=1e-6)
+    assert deaths_from(loss, 57) == pytest.approx(3, abs=1e-4)
+
+
+def deaths_from(loss: float, rows: int) -> float:
+    """Work out the deaths: a model without trees gives everybody 1/8, and a death costs ln 7 more than a survival."""
+    return float(rows * (loss - np.log(8 / 7)) / np.log(7))
+
+
+def first_round(ward: Any) -> BoostReply:
+    reply = ward.ask(ward.boost(Model(ward.header())), grow_global)
+    assert isinstance(reply, BoostReply)
+    assert len(reply.trees) == 2
+    return reply
+
+
+def with_rows(monkeypatch: pytest.MonkeyPatch, training: tuple[int, int], held_out: tuple[int, int]) -> None:
+    """Leave that many (rows, deaths) in the training fold and among the held-out patients."""
+    load = eicu.load
+
+    def smaller(*arguments: Any) -> Cohort:
+        cohort = load(*arguments)
+        away = splits.fold_of(cohort.patients, seed=7, folds=2) == 0
+        rank = np.where(away, np.cumsum(away), np.cumsum(~away))
+        rows, deaths = (np.where(away, there, here) for here, there in zip(training, held_out, strict=True))
+        assert away.sum() >= held_out[0]
+        assert (~away).sum() >= training[0]
+        return replace(cohort, labels=(rank <= deaths).astype(np.int8)).select(rank <= rows)
+
+    monkeypatch.setattr(eicu, "load", smaller)
+
+
+def test_a_loss_that_would_tell_three_deaths_is_withheld_by_the_rule_alone(
+    open_ward: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_rows(monkeypatch, (40, 3), (40, 20))
+    ward = open_ward("ward-2", values=["2"])
+    reply = first_round(ward)
+    assert (reply.training_loss, reply.held_out_loss) == (None, None)
+    monkeypatch.setattr("client.handlers.boost.class_counts", lambda labels, _: ClassCounts(len(labels), 0))
+    leaking = first_round(ward)
+    assert leaking.trees == reply.trees
+    assert deaths_from(leaking.training_loss or 0, 40) == pytest.approx(3, abs=1e-3)
+    assert deaths_from(leaking.held_out_loss or 0, 40) == pytest.approx(20, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("training", "held_out", "told"),
+    [
+        ((40, 11), (40, 11), True),
+        ((40, 29), (40, 29), True),
+        ((40, 11), (40, 0), True),
+        ((40, 11), (40, 40), True),
+        ((40, 10), (40, 20), False),
+        ((40, 30), (40, 20), False),
+        ((40, 20), (40, 10), False),
+        ((40, 20), (40, 30), False),
+        ((40, 20), (10, 0), False),
+        ((40, 20), (1, 1), False),
+    ],
+)
+def test_both_losses_are_told_unless_a_class_of_either_side_is_small(
+    open_ward: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    training: tuple[int, int],
+    held_out: tuple[int, int],
+    told: bool,
+) -> None:
+    """The loss of one side, and the deaths of the whole cohort, would tell the other side's."""
+    with_rows(monkeypatch, training, held_out)
+    reply = first_round(open_ward("ward-2", values=["2"]))
+    assert (reply.training_loss is not None, reply.held_out_loss is not None) == (told, told)
 
 
 def test_an_unknown_resampler_is_refused(few: Any) -> None:

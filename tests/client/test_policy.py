@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, Literal
 
 import pytest
 
 from client import policy
+from client.handlers.evaluate import score
 from client.settings import Policy
+from common.boosting.model import Model
+from common.boosting.transfer import pack
 from common.exceptions import PolicyRefusal
+from common.messages import (
+    AdmissionRequest,
+    BoostRequest,
+    EvaluateReply,
+    EvaluateRequest,
+    LocalRequest,
+    Payload,
+    Refusal,
+    StatisticsRequest,
+)
 from common.plan import Plan
 
 
@@ -55,3 +69,143 @@ LESSER: list[tuple[Share, Share, Share]] = [
 @pytest.mark.parametrize(("allowed", "asked", "given"), LESSER)
 def test_the_lesser_of_what_is_asked_and_allowed_is_shared(allowed: Any, asked: Share, given: Share) -> None:
     assert policy.shared(Policy(share=allowed), asked) == given
+
+
+# Rule 5: a request asks for nothing beyond its plan
+
+NO_MODELS: dict[str, Any] = {
+    "base_score": 0.125,
+    **{name: [] for name in ("targets", "origins", "segments", "sizes", "trees")},
+}
+BAGGING: dict[str, Any] = {"seed": 7, "fold": 2, "round": 1, "stage": "fedxgb_bagging", "trees_wanted": 2}
+CYCLIC: dict[str, Any] = {**BAGGING, "stage": "fedxgb_cyclic", "round": 5, "trees_wanted": 1}
+LOCAL: dict[str, Any] = {"seed": 7, "fold": 2, "base_score": 0.125, "trees_wanted": 4}
+EVALUATION: dict[str, Any] = {"seed": 7, "folds": [2, 0], "candidates": ["fedxgb_bagging"]}
+
+
+def boost(**fields: Any) -> BoostRequest:
+    return BoostRequest(**NO_MODELS, **{"learning_rate": 0.3, **fields})
+
+
+def evaluation(**fields: Any) -> EvaluateRequest:
+    return EvaluateRequest(**NO_MODELS, **fields)
+
+
+@pytest.fixture(scope="module")
+def study(plan_with: Callable[..., Plan]) -> Plan:
+    """Return a plan of two seeds, two of three folds and two boosting stages of other sizes."""
+    return plan_with(
+        seeds=[7, 9],
+        split={"folds": 3, "held_out": [2, 0]},
+        stages=[
+            {"kind": "statistics"},
+            {"kind": "boosting", "strategy": "fedxgb_bagging", "rounds": 3, "trees_per_round": 2},
+            {"kind": "boosting", "strategy": "fedxgb_cyclic", "rounds": 5, "trees_per_round": 1},
+            {"kind": "local", "trees": 4},
+            {"kind": "evaluate", "share": "summary", "bootstraps": 100},
+        ],
+    )
+
+
+def permitted(plan: Plan, request: Payload) -> bool:
+    try:
+        policy.permit_request(plan, request)
+    except PolicyRefusal:
+        return False
+    return True
+
+
+def test_everything_the_plan_provides_for_is_permitted(study: Plan) -> None:
+    assert permitted(study, AdmissionRequest(plan_digest=study.digest))
+    assert permitted(study, StatisticsRequest())
+    for seed in (7, 9):
+        assert permitted(study, evaluation(**EVALUATION | {"seed": seed}))
+        for fold in (0, 2):
+            assert permitted(study, LocalRequest(**LOCAL | {"seed": seed, "fold": fold}))
+            for stage, rounds in ((BAGGING, 3), (CYCLIC, 5)):
+                for number in range(1, rounds + 1):
+                    assert permitted(study, boost(**stage | {"seed": seed, "fold": fold, "round": number}))
+
+
+def test_a_rule_of_aggregation_may_slow_learning_down(study: Plan) -> None:
+    for slower in (0.15, 0.3 / 1000):
+        assert permitted(study, boost(**BAGGING | {"learning_rate": slower}))
+
+
+BEYOND: list[tuple[Callable[..., Payload], dict[str, Any], dict[str, Any]]] = [
+    *[
+        (request, sound, change)
+        for request, sound in ((boost, BAGGING), (boost, CYCLIC), (LocalRequest, LOCAL))
+        for change in ({"seed": 8}, {"seed": 0}, {"fold": 1}, {"fold": 3}, {"fold": 10**12})
+    ],
+    *[
+        (boost, BAGGING, change)
+        for change in (
+            {"round": 0},
+            {"round": 4},  # the other stage has five
+            {"stage": "fedxgb_cyclic"},  # which wants one tree
+            {"stage": "fedxgb_other"},
+            {"stage": ""},
+            {"stage": "local"},
+            {"trees_wanted": 1},  # what the other stage wants
+            {"trees_wanted": 3},
+            {"learning_rate": math.nextafter(0.3, 1)},
+            {"learning_rate": 1.0},
+        )
+    ],
+    *[
+        (boost, CYCLIC, change)
+        for change in ({"round": 0}, {"round": 6}, {"stage": "fedxgb_bagging"}, {"trees_wanted": 2})
+    ],
+    *[(LocalRequest, LOCAL, {"trees_wanted": wanted}) for wanted in (1, 2, 3, 5)],
+    (evaluation, EVALUATION, {"seed": 8}),
+    *[
+        (evaluation, EVALUATION, {"folds": folds})
+        for folds in ([2], [0], [1], [0, 2], [2, 1], [2, 0, 1], [2, 0, 0], [0, 1, 2], [2, 0, 3])
+    ],
+]
+
+
+@pytest.mark.parametrize(
+    ("request_of", "sound", "change"), BEYOND, ids=[f"{made.__name__}-{change}" for made, _, change in BEYOND]
+)
+def test_a_request_that_deviates_from_the_plan_is_refused(
+    study: Plan, request_of: Callable[..., Payload], sound: dict[str, Any], change: dict[str, Any]
+) -> None:
+    assert permitted(study, request_of(**sound))  # control
+    with pytest.raises(PolicyRefusal, match=r"\Athe plan of this run does not provide for this [a-z]+ request\Z"):
+        policy.permit_request(study, request_of(**sound | change))
+
+
+def test_a_plan_without_a_local_stage_provides_for_no_local_model(study: Plan, plan_with: Callable[..., Plan]) -> None:
+    stages = [stage.model_dump() for stage in study.stages if stage.kind != "local"]
+    without = plan_with(seeds=[7, 9], split={"folds": 3, "held_out": [2, 0]}, stages=stages)
+    assert permitted(study, LocalRequest(**LOCAL))  # control
+    assert permitted(without, boost(**BAGGING))  # control
+    for wanted in (1, 2, 3, 4, 5):
+        assert not permitted(without, LocalRequest(**LOCAL | {"trees_wanted": wanted}))
+
+
+def test_the_patients_of_another_fold_are_not_told_about_because_of_this_rule_alone(
+    open_ward: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ward = open_ward("ward-2", values=["2"])  # enough deaths in either fold to tell figures
+    models = pack([(Model(ward.header()), None)])
+
+    def ask(fold: int) -> Payload:
+        request = EvaluateRequest(**models, seed=7, folds=[fold], candidates=["fedxgb_bagging"])
+        reply: Payload = ward.ask(request, score)
+        return reply
+
+    planned = ask(0)
+    assert isinstance(planned, EvaluateReply)
+    opened = ward.kinds.count("data_opened")
+    refusal = ask(1)
+    assert isinstance(refusal, Refusal)
+    assert refusal.code == "PolicyRefusal"
+    assert ward.kinds.count("data_opened") == opened  # and nothing was read for it
+    monkeypatch.setattr(policy, "permit_request", lambda *_: None)
+    told = ask(1)
+    assert isinstance(told, EvaluateReply)
+    assert sum(told.positives) > 0
+    assert told.auprc != planned.auprc  # other patients

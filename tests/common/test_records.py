@@ -53,8 +53,8 @@ FIELDS: dict[type[Payload], dict[str, st.SearchStrategy[Any]]] = {
     },
     messages.BoostReply: {
         "trees": trees,
-        "training_loss": st.floats(0, 1000),
-        "held_out_loss": st.floats(0, 1000),
+        "training_loss": st.none() | st.floats(0, 1000),
+        "held_out_loss": st.none() | st.floats(0, 1000),
     },
     messages.LocalRequest: repetition | {"base_score": updates["base_score"], "trees_wanted": st.integers(1, 10_000)},
     messages.LocalReply: {"trees": trees},
@@ -188,15 +188,29 @@ def assert_refused(content: RecordDict, *expected: type[Payload], field: str = "
 
 
 @every_kind
-def test_an_undeclared_field_is_refused_by_name(kind: type[Payload]) -> None:
-    for record in ("header", "body"):
-        content = altered(kind, record, "patients_by_name", "P-0042 is HIV positive")
-        assert_refused(content, kind, field="patients_by_name")
-        with pytest.raises(ProtocolError, match=r"\A[^0-9]+\Z"):  # the value is not told
+@pytest.mark.parametrize("name", ["patients_by_name", "P-0042 is HIV positive", "lengths ", "Seed", "x" * 10_000, ""])
+def test_an_undeclared_field_is_refused_without_its_name_and_value(kind: type[Payload], name: str) -> None:
+    """Both are the sender's own text, and the error may reach a log and another site."""
+    for record, refused in (("header", "header"), ("body", kind.kind)):
+        content = altered(kind, record, name, "P-0043 is HIV negative")
+        assert_refused(content, kind, field="an unknown field")
+        with pytest.raises(ProtocolError) as refusal:
             records.decode(content, kind)
+        assert str(refusal.value) == f"{refused}: fields missing, unknown or out of bounds: an unknown field"
 
 
-OPTIONAL = {(messages.StatisticsReply, field) for field in ("patients", "stays", "positives")}
+def test_declared_fields_are_named_beside_an_unknown_one() -> None:
+    content = altered(messages.BoostReply, "body", "P-0042", 1)
+    content["body"]["training_loss"] = -1.0
+    del content["body"]["trees"]
+    with pytest.raises(ProtocolError, match=r"out of bounds: training_loss, trees, an unknown field\Z"):
+        records.decode(content, messages.BoostReply)
+
+
+OPTIONAL = {
+    *((messages.StatisticsReply, field) for field in ("patients", "stays", "positives")),
+    *((messages.BoostReply, field) for field in ("training_loss", "held_out_loss")),
+}
 FIELDS_OF_ALL = [
     pytest.param(kind, record, field, id=f"{kind.kind} {record} {field}")
     for kind in KINDS
@@ -408,3 +422,7 @@ def test_withheld_is_not_sent() -> None:
     content = records.encode(HEADER, withheld)
     assert set(content["body"]) == {"kind", "minimum_cell", "rules", "excluded"}
     assert records.decode(content, messages.StatisticsReply)[1] == withheld
+    silent = messages.BoostReply(trees=[b"{}"])
+    content = records.encode(HEADER, silent)
+    assert set(content["body"]) == {"kind", "trees"}
+    assert records.decode(content, messages.BoostReply)[1] == silent

@@ -80,9 +80,9 @@ def test_every_command_of_the_documents_works(tmp_path: Path, mirror: str) -> No
     assert stop.startswith("kill")
     documented = [filled_in(command) for file in ("README.md", "SECURITY.md") for command in commands(file)]
     rest = [c for c in documented if not c.startswith((*DONE_BY_THE_WALKTHROUGH, "make "))]
-    assert {c.split(" --")[0].split(" coordinator")[0] for c in documented if c.startswith(DONE_BY_THE_WALKTHROUGH)} <= {
-        c.split(" --")[0].split(" coordinator")[0] for c in walk
-    } | {"fedward-server submit demo"}
+    assert {
+        c.split(" --")[0].split(" coordinator")[0] for c in documented if c.startswith(DONE_BY_THE_WALKTHROUGH)
+    } <= {c.split(" --")[0].split(" coordinator")[0] for c in walk} | {"fedward-server submit demo"}
     script = "\n".join([f"trap '{stop}' EXIT", *walk, *rest])
     script = re.sub(r"^fedward-server provision .*$", rf"\g<0> --address {address}", script, flags=re.M)
     script = re.sub(r"^fedward-client fetch .*$", rf"\g<0> --mirror {mirror}", script, flags=re.M)

@@ -131,9 +131,7 @@ def test_the_logs_verify_against_what_the_others_hold(trial):
         assert checked.ok
         assert checked.confirmed >= checked.verified - 1  # the last entry says that the reply left
         with AuditLog(path, name) as log:
-            assert verify_file(
-                one.settings.audit, heads_held_elsewhere=load_heads(export_heads(log), "coordinator")
-            ).ok
+            assert verify_file(one.settings.audit, heads_held_elsewhere=load_heads(export_heads(log), "coordinator")).ok
     (finished,) = events(one, Kind.RUN_FINISHED)
     assert finished["metrics"] == digest((one.folder / "metrics.json").read_bytes())
     released = {event["file"]: event["digest"] for event in events(one, Kind.MODEL_RELEASED)}
@@ -276,7 +274,7 @@ def test_a_site_whose_thread_hangs_does_not_hang_the_run(trial, monkeypatch):
         ("boost-reply", lambda c: leaf(c, b"1e999"), "tree 0: node .*finite"),
         ("boost-reply", lambda c: leaf(c, b"1000000.0"), "tree 0: node .*leaf beyond"),
         ("boost-reply", set_to(trees=[b"\xff"]), "tree 0: not strict JSON"),
-        ("boost-reply", set_to(patients=["17"]), "unknown.*: patients"),
+        ("boost-reply", set_to(patients=["17"]), "out of bounds: an unknown field;"),
         ("local-reply", edited(split_indices=(0, 999)), "tree 0: node 0: splits on a feature outside"),
         ("local-reply", lambda c: c["body"].update(kind="boost-reply"), "another kind"),
         ("evaluate-reply", lambda c: c["body"]["auroc"].pop(), "evaluate-reply: fields .*lengths"),
@@ -350,12 +348,59 @@ def test_a_refusing_site_is_named_with_its_reason(trial):
 
 def test_a_long_list_of_reasons_still_reaches_the_failure_file(trial):
     one = trial(FAIL)
+
+    def refuse(content):
+        content["body"].clear()
+        content["body"].update(kind="refusal", code="PolicyRefusal", reason="x" * 1000)
+
     for name in one.plan.sites.names:
-        one.network.change(name, "statistics-reply", set_to(**{f"{'x' * 5000}": 1}))
+        one.network.change(name, "statistics-reply", refuse)
     with pytest.raises(QuorumError) as failure:
         one.run()
     assert parse((one.folder / "failure.json").read_bytes())["message"] == str(failure.value)
-    assert failure.value.public.startswith(events(one, Kind.REFUSAL)[-1]["reason"])
+    told = events(one, Kind.REFUSAL)[-1]["reason"]
+    assert failure.value.public.startswith(told)
+    assert len(told) == 2000 < 3000 < len(failure.value.public)
+
+
+def test_an_unexpected_error_is_on_file_too(trial):
+    one = trial()
+    one.network.at = {4: lambda: {}["no such round"]}
+    with pytest.raises(KeyError):
+        one.run()
+    assert parse((one.folder / "failure.json").read_bytes()) == {"code": "InternalError", "message": "'no such round'"}
+    assert not (one.folder / "metrics.json").exists()
+    assert verify_file(one.settings.audit).ok
+    one.again()
+    assert one.run().models
+    assert not (one.folder / "failure.json").exists()
+
+
+# --- losses
+
+
+@pytest.mark.parametrize(
+    ("told", "mean"),
+    [((0.25, 0.75, 0.5), 0.5), ((0.25, None, 0.75), 0.5), ((None, 0.75, None), 0.75), ((None, None, None), None)],
+)
+def test_the_loss_of_a_round_is_the_mean_of_those_told_by_hand(trial, told, mean):
+    one = trial({"stages": with_rounds(1)})
+
+    def tell(loss):
+        def change(content):
+            for field in ("training_loss", "held_out_loss"):
+                content["body"].pop(field, None)
+            if loss is not None:
+                content["body"].update(training_loss=loss, held_out_loss=loss / 2)
+
+        return change
+
+    for name, loss in zip(one.plan.sites.names, told, strict=True):
+        one.network.change(name, "boost-reply", tell(loss))
+    (found,) = one.run().stages[0].rounds
+    assert len(found.sites) == 3  # withholding a loss is no absence
+    assert (found.training_loss, found.held_out_loss) == (mean, mean and mean / 2)
+    assert results.read(one.folder / "metrics.json").stages[0].rounds[0] == found
 
 
 # --- plans that cannot be run

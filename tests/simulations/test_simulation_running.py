@@ -14,6 +14,7 @@ import pytest
 
 from client.site import close_sites, open_site
 from client.training.folds import divide
+from common.audit.event import Kind
 from common.audit.log import AuditLog
 from common.audit.verify import verify_file
 from common.audit.witness import export_heads, load_heads
@@ -21,6 +22,7 @@ from common.boosting.model import to_xgboost_json
 from common.boosting.trees import split_new_trees
 from common.exceptions import CheckpointError, PlanError
 from common.plan import Repetition
+from common.serialization import digest
 from server import results
 from simulations import pooled
 from simulations.grid import InProcessGrid
@@ -82,6 +84,21 @@ def test_a_simulation_writes_its_report_and_its_results(unbroken):
     assert "</html>" in (simulation.folder / "report.html").read_text()
     assert {c.name for c in found.candidates if c.kind == "pooled"} == {"pooled"}
     assert_logs_verify(simulation)
+
+
+def test_the_log_ends_with_the_digest_of_the_results_as_they_are_on_file(unbroken):
+    simulation, found = unbroken
+    with AuditLog(simulation.folder / "coordinator" / "audit.sqlite", "coordinator") as log:
+        entries = [entry.event for entry in log.entries()]
+    first, last = (event for event in entries if event.kind is Kind.RUN_FINISHED)
+    assert dict(last.details) == {
+        "run": simulation.folder.name,
+        "metrics": digest((simulation.folder / "metrics.json").read_bytes()),
+        "with": "the pooled baseline",
+    }
+    assert last == entries[-1]
+    assert first.details["metrics"] != last.details["metrics"]
+    assert "pooled" in {candidate.name for candidate in found.candidates}  # what the first digest does not cover
 
 
 @pytest.mark.usefixtures("undrawn")

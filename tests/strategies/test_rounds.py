@@ -218,9 +218,7 @@ def test_on_missing_fail_names_who_why_and_which_exchange(three, members):
     three.silent.add("birch")
     with pytest.raises(QuorumError) as failure:
         ask(members(three, rule("fail")))
-    assert str(failure.value) == (
-        "round 3: missing birch: no answer within 10 s; the plan says on_missing = \"fail\""
-    )
+    assert str(failure.value) == ('round 3: missing birch: no answer within 10 s; the plan says on_missing = "fail"')
 
 
 def test_on_missing_continue_is_a_logged_decision(three, members, log):
