@@ -72,7 +72,7 @@ def admit(courier: Courier, plan: Plan) -> Admitted:
 
 
 def _ask(courier: Courier, plan: Plan) -> tuple[dict[int, tuple[Header, Payload]], dict[str, str]]:
-    """Replies by node, and who gave none and why.
+    """Return the replies by node, and who gave none and why.
 
     A node that was cut off is shown as connected for a while; it is asked again until the deadline.
     """

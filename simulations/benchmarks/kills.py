@@ -16,7 +16,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
 from common import plan as plans
 from common import seeding
@@ -30,6 +29,7 @@ from simulations.sites import partition
 
 KILLS = 20
 LONGEST_RUN_SECONDS = 600.0
+MOST_RESUMES = 4
 STUDY = """
 name = "kills"
 title = "A short study to be killed"
@@ -80,7 +80,7 @@ bootstraps = 100
 
 
 def run(console: Console, kills: int = KILLS, seed: int = 2026) -> Mapping[str, object]:
-    """Kill, restart, resume, compare; prints a line a kill."""
+    """Kill, restart, resume, compare; print a line a kill."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         study = folder / "study.toml"
@@ -89,7 +89,6 @@ def run(console: Console, kills: int = KILLS, seed: int = 2026) -> Mapping[str, 
         simulate(unbroken)
         models = {file.name: file.read_bytes() for file in unbroken.folder.glob("*-seed*.json")}
         data = unbroken.folder / "hospitals"
-        table = Table("kill", "victim", "after s", "ended as", "resumes", "models equal", "audit logs")
         good, longest = 0, 0.0
         with LocalDeployment(folder, unbroken.plan, data, partition(unbroken.plan, data)) as deployment:
             baseline = _whole_run(deployment, study)
@@ -104,9 +103,8 @@ def run(console: Console, kills: int = KILLS, seed: int = 2026) -> Mapping[str, 
                 equal = all((found / file).read_bytes() == content for file, content in models.items())
                 verified = audit_logs_verify(deployment)
                 good += equal and verified
-                words = ("equal" if equal else "DIFFERENT", "verify" if verified else "BROKEN")
-                table.add_row(str(number), victim, f"{moment:.1f}", ended, str(resumes), *words)
-        console.print(table)
+                outcome = f"models {'equal' if equal else 'DIFFERENT'}, logs {'verify' if verified else 'BROKEN'}"
+                console.print(f"{number:>3} {victim} after {moment:.0f} s: {ended}; {resumes} resumes; {outcome}")
         console.print(f"{good} of {kills} survived with equal models and verified logs; longest {longest:.0f} s")
         if good != kills:
             raise DeploymentError(f"{kills - good} of {kills} kills were not survived")
@@ -151,7 +149,7 @@ def _killed_run(
     output, _ = process.communicate(timeout=LONGEST_RUN_SECONDS)
     ended = "completed" if process.returncode == 0 else _reason(output)
     while process.returncode:
-        if resumes == 3:
+        if resumes == MOST_RESUMES:
             raise DeploymentError(f"run {name} cannot be resumed: {output}")
         process = deployment.submit("resume", name)
         output, _ = process.communicate(timeout=LONGEST_RUN_SECONDS)
