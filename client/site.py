@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -72,7 +71,7 @@ class Site:
         write_atomic(file, plan.to_json().encode())
 
     def cohort(self, plan: Plan) -> Cohort:
-        """Open the data for a plan's task; every opening is audited, with digest and counts.
+        """Open the data for a plan's task, once a process; audited with digest and counts before it is used.
 
         Raises
         ------
@@ -86,10 +85,11 @@ class Site:
             source = datasets.find(data.source)
             task, select = tasks.find(plan.task), Select(data.by, data.values)
             loaded = source.load(self._home / data.folder, task, select)
-            self._cohorts[plan.task] = loaded, len(np.unique(loaded.patients))
+            patients, stays = len(np.unique(loaded.patients)), len(loaded.labels)
+            counts = {"patients": patients, "stays": stays}
+            self.audit.append(Event(Kind.DATA_OPENED, {"task": plan.task, "digest": loaded.digest, **counts}))
+            self._cohorts[plan.task] = loaded, patients
         cohort, patients = self._cohorts[plan.task]
-        opened: Mapping[str, str | int] = {"digest": cohort.digest, "patients": patients, "stays": len(cohort.labels)}
-        self.audit.append(Event(Kind.DATA_OPENED, {"task": plan.task, **opened}))
         policy.permit_cohort(self.settings.policy, patients)
         return cohort
 

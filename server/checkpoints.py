@@ -43,7 +43,7 @@ class Checkpoint:
     def __init__(self, folder: Path, plan_digest: str) -> None:
         path = folder / "checkpoint.sqlite"
         with ExitStack() as opened:
-            opened.enter_context(_alone(folder))
+            opened.enter_context(alone(folder, f"run {folder.name} is in use by another process"))
             with _reported(f"{path}: cannot be used as a checkpoint"):
                 self._connection = opened.enter_context(closing(sqlite3.connect(path, isolation_level=None)))
                 self._connection.execute("PRAGMA journal_mode = WAL")
@@ -104,8 +104,14 @@ class Checkpoint:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Hold a run's folder; the kernel lets go of it when the process dies, however it dies."""
+def alone(folder: Path, otherwise: str) -> Iterator[None]:
+    """Hold a folder; the kernel lets go of it when the process dies, however it dies.
+
+    Raises
+    ------
+    CheckpointError
+        With the text ``otherwise`` when another process holds it.
+    """
     try:
         descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
@@ -114,7 +120,7 @@ def _alone(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise CheckpointError(f"run {folder.name} is in use by another process") from error
+            raise CheckpointError(otherwise) from error
         yield
     finally:
         os.close(descriptor)

@@ -19,7 +19,7 @@ from common.messages import EvaluateReply
 from common.plan import BoostingStage, Plan, Repetition
 from common.serialization import canonical, digest, write_atomic
 from server.admission import admit
-from server.checkpoints import Checkpoint
+from server.checkpoints import Checkpoint, alone
 from server.progress import Progress, exchanges
 from server.report.page import write as write_report
 from server.results import Released, Results, StageHistory
@@ -62,7 +62,9 @@ def execute(
     folder = settings.runs / request.run
     for needed in (settings.state, folder):
         needed.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with Checkpoint(folder, request.plan.digest) as checkpoint:  # whoever cannot have it leaves the folder as it is
+    # Two runs at a time would see each other's audit heads out of order. Whoever must wait leaves the folder as it is.
+    busy = "another run is under way at this coordinator; wait for its end"
+    with Checkpoint(folder, request.plan.digest) as checkpoint, alone(settings.state, busy):
         (folder / "failure.json").unlink(missing_ok=True)
         try:
             with AuditLog(settings.audit, "coordinator") as log:

@@ -75,6 +75,7 @@ def connect(path: Path, mode: Literal["rw", "ro"]) -> sqlite3.Connection:
         uri += "&immutable=1"
     connection = sqlite3.connect(uri, uri=True, timeout=LOCK_TIMEOUT, isolation_level=None, check_same_thread=False)
     connection.text_factory = bytes
+    connection.execute("PRAGMA cache_size = -64")  # KiB; a log is appended to, and one process may hold thousands
     return connection
 
 

@@ -62,6 +62,7 @@ class Courier:
     clock: Callable[[], float] = time.monotonic
     wait: Callable[[float], None] = time.sleep
     _late: dict[str, int] = field(default_factory=dict)
+    _heads: dict[str, Head] | None = None
 
     def deliver(
         self,
@@ -148,11 +149,12 @@ class Courier:
         replies: dict[int, tuple[Header, Payload]] = {}
         missing: dict[int, str] = {}
         events: list[Event] = []
-        witnessed = self.log.witnessed()
+        if self._heads is None:
+            self._heads = self.log.witnessed()
         for node, message in arrived.items():
             try:
                 header, body = self._read(requests[node], message)
-                self._check_sender(header, names.get(node), witnessed.get(header.sender))
+                self._check_sender(header, names.get(node), self._heads.get(header.sender))
             except ProtocolError as error:
                 missing[node] = f"invalid reply: {error.public}"[:LONGEST_REASON]
                 site = names.get(node, f"node {node}")
@@ -164,6 +166,7 @@ class Courier:
         heads = {header.sender: Head(header.head_sequence, header.head_hash) for header, _ in replies.values()}
         if events:
             self.log.append(*events, witnesses=heads)
+        self._heads |= heads
         return replies, missing
 
     def _read(self, request: Payload, message: Message) -> tuple[Header, Payload]:

@@ -137,10 +137,10 @@ def test_a_request_beyond_the_plan_is_in_the_log_as_it_came(ward: Any) -> None:
     assert_audited(ward, refusal)
 
 
-def test_a_second_message_opens_the_data_again_but_not_the_plan(ward: Any) -> None:
+def test_a_second_message_to_the_same_process_opens_neither_data_nor_plan_again(ward: Any) -> None:
     for _ in range(2):
         assert isinstance(ward.ask(admission(ward), admit), AdmissionReply)
-    assert ward.kinds == [*ORDINARY, *(kind for kind in ORDINARY if kind != "plan_received")]
+    assert ward.kinds == [*ORDINARY, *(kind for kind in ORDINARY if kind not in ("plan_received", "data_opened"))]
 
 
 def test_the_reply_carries_the_head_of_a_log_that_verifies(ward: Any) -> None:
