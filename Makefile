@@ -2,7 +2,7 @@
 #   make demo    a finished federated study of five synthetic hospitals, with a report
 #   make test    the whole test suite
 PYTHON ?= python3
-ACCELERATOR ?= $(shell nvidia-smi -L >/dev/null 2>&1 && echo cuda || echo cpu)
+ACCELERATOR ?= cpu
 BIN := .venv/bin
 WORKERS ?= auto
 
@@ -24,7 +24,7 @@ install: .venv/.installed
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11")'
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv .venv || { rm -rf .venv; echo 'venv failed; on Debian and Ubuntu: apt install python3-venv' >&2; exit 1; }
 
 .venv/.installed: .venv/bin/python pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[$(ACCELERATOR)]'

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from common import command_line
@@ -54,7 +53,7 @@ def fetch(
             bars.update(tasks[name], completed=done, total=total or None)
 
         files = download(found, to, base_url=mirror, complete=complete, progress=progress)
-    Console().print(f"{len(files)} files in {to}, each checked against the publisher's SHA-256")
+    command_line.console().print(f"{len(files)} files in {to}, each checked against the publisher's SHA-256")
 
 
 @app.command()
@@ -78,6 +77,7 @@ def check(
     task, select = find(study.task), Select(data.by, data.values)
     cohort = datasets.find(data.source).load(folder / data.folder, task, select)
     patients = len(np.unique(cohort.patients))
+    console = command_line.console()
     table = Table(title=f"{settings.name}: {task.title}", show_header=False)
     for label, value in {
         "patients": patients,
@@ -88,12 +88,12 @@ def check(
         **{f"left out: {rule}": count for rule, count in cohort.excluded.items()},
     }.items():
         table.add_row(label, str(value))
-    Console().print(table)
+    console.print(table)
     policy.permit_task(settings.policy, study)
     policy.permit_cohort(settings.policy, patients)
     for repetition in study.repetitions:
         divide(cohort, study, settings.name, repetition.seed, repetition.fold)
-    Console().print(f"[green]{settings.name} can take part in {study.name}[/green]")
+    console.print(f"{settings.name} can take part in {study.name}", style="green")
 
 
 @app.command()
@@ -101,7 +101,7 @@ def start(folder: KitFolder) -> None:
     """Join the coordinator and answer its plans within this site's policy, until stopped."""
     from client.launching import start as run_supernode
 
-    Console().print(f"joining from {folder}; stop with Ctrl-C")
+    command_line.console().print(f"joining from {folder}; stop with Ctrl-C")
     run_supernode(folder)
 
 

@@ -21,15 +21,13 @@ from client.site import Site, open_site
 from common import records
 from common.audit.event import Event, Head, Kind
 from common.exceptions import ConfigurationError, FedwardError, ProtocolError
-from common.messages import Header, Payload, Refusal
+from common.messages import NOT_AUDITED, Header, Payload, Refusal
 from common.plan import Plan, from_json
 
 log = logging.getLogger("fedward.client")
 
 R = TypeVar("R", bound=Payload)
 Handler = Callable[[Site, Plan, R], Payload]
-NOT_AUDITED = 1001
-"""Flower error code of a site that cannot open its settings or write its audit log."""
 INTERNAL = "InternalError"
 
 
@@ -73,6 +71,7 @@ def _reply(site: Site, content: RecordDict, context: Context, expected: type[R],
         )
         site.receive_plan(run, plan)
         policy.permit_task(site.settings.policy, plan)
+        policy.permit_source(plan, site.settings.data.source)
         policy.permit_request(plan, request)
         reply = _pack(site, run, handler(site, plan, request))
         egress.inspect(reply, request, plan, site.settings.policy, site.features(plan))

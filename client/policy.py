@@ -5,7 +5,9 @@
 3. The cohort has at least ``minimum_cohort`` patients.
 4. An evaluation shares at most what the site shares.
 5. A request asks for nothing beyond its plan: another seed or fold would be another overlapping
-   group of patients, and the difference of two groups is a few of them.
+   group of patients, and the difference of two groups is a few of them. An evaluation scores the
+   plan's models only, by name; that the coordinator did not make them up cannot be seen here.
+6. The data is of the source the plan names.
 """
 
 from __future__ import annotations
@@ -46,7 +48,10 @@ def _within(plan: Plan, request: Payload) -> bool:
     if isinstance(request, BoostRequest | LocalRequest | EvaluateRequest) and request.seed not in plan.seeds:
         return False
     if isinstance(request, EvaluateRequest):
-        return tuple(request.folds) == plan.split.held_out
+        known = {stage.name for stage in plan.training if isinstance(stage, BoostingStage)}
+        known |= {f"local/{site}" for site in plan.sites.names}
+        named_once = len(set(request.candidates)) == len(request.candidates)
+        return tuple(request.folds) == plan.split.held_out and named_once and set(request.candidates) <= known
     if isinstance(request, BoostRequest | LocalRequest) and request.fold not in plan.split.held_out:
         return False
     if isinstance(request, BoostRequest):
@@ -61,6 +66,12 @@ def _within(plan: Plan, request: Payload) -> bool:
     if isinstance(request, LocalRequest):
         return any(isinstance(stage, LocalStage) and request.trees_wanted == stage.trees for stage in plan.training)
     return True
+
+
+def permit_source(plan: Plan, source: str) -> None:
+    """Rule 6 (PolicyRefusal)."""
+    if plan.data.source != source:
+        raise PolicyRefusal(f"the plan is for data from {plan.data.source}, this site has {source}")
 
 
 def shared(policy: Policy, asked: Literal["summary", "curves"]) -> Literal["summary", "curves"]:

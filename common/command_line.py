@@ -20,18 +20,29 @@ from common.serialization import write_atomic
 Folder = Annotated[Path, typer.Argument(help="The coordinator's folder, or the site's kit with site.toml in it.")]
 
 
+def console() -> Console:
+    """Return a console that shows every text as it is: paths and names may hold what looks like markup."""
+    return Console(soft_wrap=True, markup=False)
+
+
 def run(app: typer.Typer, arguments: list[str] | None = None) -> None:
-    """Run a command line; an error raised on purpose becomes one sentence and exit code 1."""
-    errors = Console(stderr=True, soft_wrap=True, highlight=False)
+    """Run a command line; an error of ours or of the file system becomes one sentence and exit code 1."""
+    errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     try:
         app(arguments)
-    except FedwardError as error:
+    except (FedwardError, OSError) as error:
         errors.print("error:", style="bold red", end=" ")
-        errors.print(str(error), markup=False)
+        errors.print(_sentence(error))
         sys.exit(1)
     except KeyboardInterrupt:
         errors.print("interrupted")
         sys.exit(130)
+
+
+def _sentence(error: FedwardError | OSError) -> str:
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 def audit_app(locate: Callable[[Path], tuple[Path, str]]) -> typer.Typer:
@@ -60,7 +71,12 @@ def audit_app(locate: Callable[[Path], tuple[Path, str]]) -> typer.Typer:
     def verify(
         folder: Folder,
         heads: Annotated[
-            Path | None, typer.Option(help="Heads of this log that another party holds: its 'audit heads' output.")
+            Path | None,
+            typer.Option(
+                exists=True,
+                dir_okay=False,
+                help="Heads of this log that another party holds: its 'audit heads' output.",
+            ),
         ] = None,
     ) -> None:
         """Check every entry against the chain of hashes; exit 1 and name the first bad entry if there is one.
@@ -80,7 +96,7 @@ def audit_app(locate: Callable[[Path], tuple[Path, str]]) -> typer.Typer:
     @app.command("heads")
     def export(
         folder: Folder,
-        to: Annotated[Path, typer.Option(help="File to write.")],
+        to: Annotated[Path, typer.Option(dir_okay=False, help="File to write.")],
     ) -> None:
         """Write the heads this side holds of other parties' logs, for their auditors."""
         from common.audit.log import AuditLog

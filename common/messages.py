@@ -10,6 +10,8 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+NOT_AUDITED = 1001
+"""Flower error code of a site that cannot open its settings or write its audit log."""
 MAXIMUM_TREES = 200_000
 MAXIMUM_TREE_BYTES = 1_000_000
 LARGEST_LEAF = 100.0
@@ -20,6 +22,7 @@ MEAN_OF_LOCAL = "mean of local"
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Text = Annotated[str, StringConstraints(max_length=400)]
 SiteName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+ReferenceName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,59}$")]
 Count = Annotated[int, Field(ge=0, le=10**12)]
 Loss = Annotated[float, Field(ge=0, le=1000)]
 Probability = Annotated[float, Field(gt=0, lt=1)]
@@ -183,7 +186,7 @@ class EvaluateReply(Payload):
 
     kind: ClassVar[str] = "evaluate-reply"
     candidates: Annotated[list[Text], Field(max_length=10_000)]
-    references: Annotated[list[Text], Field(max_length=100)]
+    references: Annotated[list[ReferenceName], Field(max_length=100)]
     auroc: Annotated[list[Figure], Field(max_length=30_000)]
     auprc: Annotated[list[Figure], Field(max_length=30_000)]
     brier: Annotated[list[Figure], Field(max_length=30_000)]

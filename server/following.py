@@ -9,18 +9,23 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
-from common.exceptions import DeploymentError
-from common.serialization import parse, write_atomic
+from common.exceptions import DeploymentError, PlanError
+from common.plan import BoostingStage, Plan
+from common.serialization import write_atomic
 from server import results
+from server.launching import connect
 from server.progress import exchanges, latest
 from server.results import Candidate, Results
 from server.settings import RunRequest, ServerSettings
 from server.stages.evaluate import OVERALL
 from server.submission import submit
+from strategies.base import find
 
 ROOT = Path(__file__).parents[1]
 GRACE_SECONDS = 120.0
+FLOWER_PREFIX = "ServerApp failed with exception: "
 
 
 def follow(settings: ServerSettings, server: Path, request: RunRequest, console: Console) -> None:
@@ -28,18 +33,31 @@ def follow(settings: ServerSettings, server: Path, request: RunRequest, console:
 
     Raises
     ------
+    PlanError
+        The plan invites nobody by name, or asks for an unknown strategy; nothing is sent.
     DeploymentError
-        The run failed; the message is the coordinator's own reason.
+        No coordinator was launched for ``server``, and nothing is written; or the run failed,
+        and the message is the coordinator's own reason.
     """
+    _require_ready(request.plan)
+    connect(server).close()
     folder = settings.runs / request.run
     if not (folder / "plan.json").exists():  # a run that is killed before it begins can be resumed too
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_atomic(folder / "plan.json", request.plan.to_json().encode())
     console.print(f"run {request.run}")
     with progress_bar(folder / "progress.jsonl", console) as waiting:
-        ended = submit(ROOT, request.to_config(), server, deadline_seconds=_longest(request), waiting=waiting)
+        try:
+            ended = submit(ROOT, request.to_config(), server, deadline_seconds=_longest(request), waiting=waiting)
+        except KeyboardInterrupt:
+            console.print(
+                f"no longer waiting; run {request.run} goes on at the coordinator: its progress is in "
+                f"{folder / 'progress.jsonl'}, its report will be {folder / 'report.html'}; should it be interrupted, "
+                f"go on with: fedward-server resume {request.run} --server {server}"
+            )
+            raise
     if not ended.succeeded:
-        reason = _reason(folder) or ended.details or "the coordinator was interrupted; resume the run"
+        reason = ended.details.removeprefix(FLOWER_PREFIX) or "the coordinator was interrupted; resume the run"
         raise DeploymentError(f"run {request.run} {ended.status}: {reason}")
     console.print(results_table(results.read(folder / "metrics.json")))
     console.print(f"report: {folder / 'report.html'}")
@@ -69,10 +87,10 @@ def results_table(found: Results) -> Table:
     local = {candidate.name: candidate for candidate in found.candidates if candidate.kind == "local"}
     for heading in ("alone" if local else None, *(candidate.name for candidate in together)):
         if heading:
-            table.add_column(heading, justify="right")
+            table.add_column(Text(heading), justify="right")  # no markup: references are named by sites
     for site in (*(site.name for site in found.sites), OVERALL):
         own = [_mean_auroc(local.get(f"local/{site}"), site)] if local else []
-        table.add_row(site, *own, *(_mean_auroc(candidate, site) for candidate in together))
+        table.add_row(Text(site), *own, *(_mean_auroc(candidate, site) for candidate in together))
     return table
 
 
@@ -88,9 +106,11 @@ def _longest(request: RunRequest) -> float:
     return 2 * exchanges(request.plan) * request.plan.sites.deadline_seconds + GRACE_SECONDS
 
 
-def _reason(folder: Path) -> str:
-    try:
-        failure = parse((folder / "failure.json").read_bytes())
-        return f"{failure['code']}: {failure['message']}"
-    except (OSError, ValueError, KeyError):
-        return ""
+def _require_ready(plan: Plan) -> None:
+    if not plan.sites.names:
+        raise PlanError(
+            f"plan {plan.name}, key 'sites.names': a deployment invites sites by name; list them, or use --sites"
+        )
+    for stage in plan.training:
+        if isinstance(stage, BoostingStage):
+            find(stage.strategy)

@@ -72,31 +72,11 @@ def launch(
         The SuperLink did not start, or ended by itself.
     """
     from common.exceptions import DeploymentError
-    from common.serialization import write_atomic
     from server.provisioning import read_address, split_address
 
     folder = folder.resolve()
     port = split_address(read_address(folder))[1]
-    home = folder / "superlink"
-    for needed in (home / "flower", home / "work"):
-        needed.mkdir(parents=True, exist_ok=True, mode=0o700)
-    write_atomic(home / "worker.secret", secrets.token_bytes(32))
-    local = "127.0.0.1" if host == "0.0.0.0" else host
-    _write_connection(folder, local, port)
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-P", __file__, str(os.getpid()), f"{local}:{port}", str(folder)),
-            *_arguments(folder, host, port),
-        ],
-        cwd=home / "work",
-        env={
-            **os.environ,
-            **_FLOWER_ENVIRONMENT,
-            **environment,
-            "FLWR_HOME": str(home / "flower"),
-        },
-        umask=0o077,
-    )
+    process = _start(folder, environment, host, port)
     stopping = threading.Event()
 
     def stop(*_signal: object) -> None:
@@ -113,7 +93,9 @@ def launch(
         process.terminate()
         process.wait()
     if not stopping.is_set():
-        raise DeploymentError(f"the SuperLink ended by itself with status {status}; see {home / 'superlink.log'}")
+        raise DeploymentError(
+            f"the SuperLink ended by itself with status {status}; see {_home(folder) / 'superlink.log'}"
+        )
 
 
 def connect(folder: Path) -> ControlHttpClient:
@@ -129,7 +111,7 @@ def connect(folder: Path) -> ControlHttpClient:
 
     from common.exceptions import DeploymentError
 
-    file = folder / "superlink" / "flower" / "config.toml"
+    file = _home(folder) / "flower" / "config.toml"
     try:
         connection = tomllib.loads(file.read_text(encoding="utf-8"))["superlink"][CONNECTION]
     except OSError as error:
@@ -152,8 +134,32 @@ def reason(error: Exception) -> str:
     return str(error)
 
 
+def _home(folder: Path) -> Path:
+    return folder / "superlink"
+
+
+def _start(folder: Path, environment: Mapping[str, str], host: str, port: int) -> subprocess.Popen[bytes]:
+    from common.serialization import write_atomic
+
+    home = _home(folder)
+    for needed in (home / "flower", home / "work"):
+        needed.mkdir(parents=True, exist_ok=True, mode=0o700)
+    write_atomic(home / "worker.secret", secrets.token_bytes(32))
+    local = "127.0.0.1" if host == "0.0.0.0" else host
+    _write_connection(folder, local, port)
+    return subprocess.Popen(
+        [
+            *(sys.executable, "-P", __file__, str(os.getpid()), f"{local}:{port}", str(folder)),
+            *_arguments(folder, host, port),
+        ],
+        cwd=home / "work",
+        env={**os.environ, **_FLOWER_ENVIRONMENT, **environment, "FLWR_HOME": str(home / "flower")},
+        umask=0o077,
+    )
+
+
 def _arguments(folder: Path, host: str, port: int) -> list[str]:
-    home = folder / "superlink"
+    home = _home(folder)
     values = {
         "--ssl-ca-certfile": folder / "ca.crt",
         "--ssl-certfile": folder / "server.crt",
@@ -178,7 +184,7 @@ def _write_connection(folder: Path, host: str, port: int) -> None:
         f"address = {json.dumps(f'{host}:{port}')}\n"
         f"root-certificates = {json.dumps(str(folder / 'ca.crt'), ensure_ascii=False)}\n"
     )
-    write_atomic(folder / "superlink" / "flower" / "config.toml", text.encode())
+    write_atomic(_home(folder) / "flower" / "config.toml", text.encode())
 
 
 def _prepare(folder: Path, process: subprocess.Popen[bytes]) -> bool:
@@ -261,7 +267,7 @@ def _fork_server_apps(address: str, folder: Path, superlink: int) -> None:
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     authentication = SuperExecAuthHttpInterceptor(
-        master_secret=(folder / "superlink" / "worker.secret").read_bytes(),
+        master_secret=(_home(folder) / "worker.secret").read_bytes(),
         protected_methods={"/flwr.proto.Runtime/AcquireTask"},
     )
     version = RuntimeVersionHttpInterceptor(component_name="SuperExec")

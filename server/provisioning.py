@@ -12,7 +12,8 @@ A coordinator's folder, as this module leaves it::
         site.toml             settings for the hospital to fill in
 
 Keys are EC P-384, mode 0600, and written once: provisioning again adds sites and replaces
-nothing. A certificate is renewed by deleting the ``.crt`` (not the key) and provisioning again.
+nothing. The server's certificate is renewed by deleting ``server.crt`` (not the key) and
+provisioning again; the authority's certificate stays, because every kit holds a copy of it.
 """
 
 from __future__ import annotations
@@ -49,6 +50,8 @@ _LOOPBACK = ("127.0.0.1", "localhost")
 _SITE = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _CLOCK_SKEW = timedelta(minutes=5)
+_AUTHORITY_VALIDITY = timedelta(days=3652)
+"""Ten years; kits hold the authority's certificate, so a new one means new kits for all."""
 
 _SITE_SETTINGS = """\
 # Settings of one site; paths are relative to this file. The hospital adds two tables:
@@ -100,7 +103,7 @@ def provision(
     names : Sequence[str]
         Further host names and IP addresses that the server's certificate shall cover.
     valid_days : int
-        Days until a certificate created now expires.
+        Days until a server's certificate created now expires; the authority's lasts ten years.
 
     Returns
     -------
@@ -127,8 +130,7 @@ def provision(
     _require_covered(folder / "server.crt", alternatives)
 
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    validity = (clock() - _CLOCK_SKEW, clock() + timedelta(days=valid_days))
-    _certify(folder, alternatives, validity)
+    _certify(folder, alternatives, clock(), timedelta(days=valid_days))
     write_atomic(folder / "coordinator.json", canonical({"address": address}))
     return {site: _make_kit(folder, site, address) for site in sites}
 
@@ -161,16 +163,45 @@ def split_address(address: str) -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
-def _certify(folder: Path, alternatives: Iterable[x509.GeneralName], validity: tuple[datetime, datetime]) -> None:
+def is_loopback(address: str) -> bool:
+    """Tell whether ``host:port`` is reached from the same machine only."""
+    host = split_address(address)[0]
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def days_left(folder: Path, now: datetime) -> int:
+    """Return the whole days until the server's certificate expires; negative once it has.
+
+    Raises
+    ------
+    ConfigurationError
+        The folder holds no server's certificate.
+    """
+    try:
+        certificate = x509.load_pem_x509_certificate((folder / "server.crt").read_bytes())
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"{folder} is not a provisioned coordinator's folder: server.crt cannot be read; provision it"
+        ) from error
+    return (certificate.not_valid_after_utc - now).days
+
+
+def _certify(folder: Path, alternatives: Iterable[x509.GeneralName], now: datetime, server_validity: timedelta) -> None:
     """Create the authority and the server's certificate where they are missing."""
+    begin = now - _CLOCK_SKEW
     authority = _key(folder / "ca.key")
     if not (folder / "ca.crt").exists():
+        validity = (begin, now + _AUTHORITY_VALIDITY)
         builder = _certificate("Fedward coordinator CA", authority.public_key(), authority.public_key(), validity)
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         builder = builder.add_extension(_usage(signs_certificates=True), critical=True)
         _sign(builder, authority, "Fedward coordinator CA", folder / "ca.crt")
     server = _key(folder / "server.key")
     if not (folder / "server.crt").exists():
+        validity = (begin, now + server_validity)
         builder = _certificate("Fedward coordinator", server.public_key(), authority.public_key(), validity)
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         builder = builder.add_extension(_usage(signs_certificates=False), critical=True)

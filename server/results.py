@@ -84,6 +84,15 @@ class Round(Part):
     held_out_loss: float | None
 
 
+class Exchange(Part):
+    """One exchange that is no training round: statistics, local training, evaluation."""
+
+    name: str
+    seconds: float
+    bytes_down: int
+    bytes_up: int
+
+
 class StageHistory(Part):
     """The rounds of one training stage in one repetition."""
 
@@ -120,6 +129,7 @@ class Results(Part):
     minimum_cell: int
     sites: tuple[SiteSummary, ...]
     stages: tuple[StageHistory, ...]
+    exchanges: tuple[Exchange, ...] = ()
     candidates: tuple[Candidate, ...]
     models: tuple[Released, ...]
     decisions: tuple[str, ...]

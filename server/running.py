@@ -131,6 +131,7 @@ def _run(
         minimum_cell=counts.minimum_cell,
         sites=counts.sites,
         stages=tuple(histories),
+        exchanges=tuple(study.exchanges),
         candidates=evaluate.candidates(evaluations, _federated(plan), plan.evaluation.bootstraps),
         models=released,
         decisions=_decisions(log, request.run),

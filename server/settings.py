@@ -54,6 +54,19 @@ def from_environment(environment: Mapping[str, str]) -> ServerSettings:
         ) from error
 
 
+def check_run_name(run: str) -> str:
+    """Return a run's name, which is a folder's name too, if it is one.
+
+    Raises
+    ------
+    ConfigurationError
+        It is not; nothing may be read or written under it.
+    """
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,79}", run):
+        raise ConfigurationError("a run's name is lower-case letters, digits and dashes, at most 80")
+    return run
+
+
 @dataclass(frozen=True)
 class RunRequest:
     """What Flower's run configuration asks for."""
@@ -61,6 +74,10 @@ class RunRequest:
     run: str
     plan: Plan
     engine: Engine
+
+    def __post_init__(self) -> None:
+        """Refuse a name that is none."""
+        check_run_name(self.run)
 
     def to_config(self) -> dict[str, str]:
         """Flower's flat run configuration."""
@@ -80,8 +97,6 @@ def parse_run(config: Mapping[str, object]) -> RunRequest:
     if set(config) != {"run", "plan", "engine"}:
         raise ConfigurationError("a run is configured by exactly the keys run, plan and engine")
     run, plan, engine = str(config["run"]), str(config["plan"]), str(config["engine"])
-    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,79}", run):
-        raise ConfigurationError("a run's name is lower-case letters, digits and dashes, at most 80")
     if engine not in get_args(Engine):
         raise ConfigurationError(f"unknown engine; known are {', '.join(get_args(Engine))}")
     return RunRequest(run, from_json(plan), cast(Engine, engine))

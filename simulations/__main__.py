@@ -35,27 +35,30 @@ def run(
     plan: Annotated[str, typer.Argument(help="A plan's TOML file, or the name of a shipped plan: see 'list'.")],
     data: Annotated[Path | None, typer.Option(help="Data folder; without it the plan's synthetic hospitals.")] = None,
     sites: Annotated[str | None, typer.Option(help="Only these sites, separated by commas.")] = None,
-    engine: Annotated[Engine, typer.Option(help="ray is for many cores or a Ray cluster.")] = Engine.IN_PROCESS,
+    engine: Annotated[
+        Engine | None, typer.Option(help="ray is for many cores or a Ray cluster.", show_default="in-process")
+    ] = None,
     to: Annotated[Path, typer.Option(help="Folder for runs; each run makes its own in it.")] = Path("runs"),
     resume: Annotated[str | None, typer.Option(help="Go on with this run; the plan must be the same.")] = None,
 ) -> None:
     """Run a study: every site, every baseline, a report with pictures."""
-    from common.exceptions import CheckpointError
     from common.plan import read
     from server.following import results_table
-    from simulations.running import prepare, reopen, simulate
+    from server.settings import check_run_name
+    from simulations.running import prepare, reopen, require_same_study, simulate
 
-    console = Console(soft_wrap=True)
+    console = command_line.console()
     study = read(plan)
-    if resume:
-        simulation = reopen(to / resume)
-        if simulation.plan.name != study.name:
-            raise CheckpointError(f"run {resume} is of plan {simulation.plan.name}, not of {study.name}")
+    if resume is not None:
+        if data or sites or engine:
+            raise typer.BadParameter("--resume goes on as the run began: leave out --data, --sites and --engine")
+        simulation = reopen(to / check_run_name(resume))
+        require_same_study(simulation, study)
     else:
         if sites:
             study = study.inviting(tuple(sites.split(",")))
         folder = to / f"{study.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-        simulation = prepare(study, folder, data=data, engine=engine.value)
+        simulation = prepare(study, folder, data=data, engine=(engine or Engine.IN_PROCESS).value)
     console.print(f"run {simulation.folder.name}: {simulation.plan.title}")
     with _progress(simulation.folder / "progress.jsonl", console):
         found = simulate(simulation)
@@ -97,7 +100,7 @@ def synthesize(
     from simulations.synthetic.eicu_layout import generate
 
     generate(hospitals, stays, seed, to)
-    Console(soft_wrap=True).print(f"{hospitals} synthetic hospitals with {stays} stays each in {to}")
+    command_line.console().print(f"{hospitals} synthetic hospitals with {stays} stays each in {to}")
 
 
 @app.command()

@@ -10,9 +10,11 @@ import logging
 import os
 import resource
 from collections.abc import Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
 from types import TracebackType
 from typing import Any, Self
 
@@ -85,7 +87,10 @@ class InProcessGrid(Grid):
             )
             for number, node in self._nodes.items()
         }
-        self._pool = ThreadPoolExecutor(workers or os.cpu_count(), thread_name_prefix="site")
+        self._work: SimpleQueue[tuple[Message, Future[Message]] | None] = SimpleQueue()
+        self._workers = workers or os.cpu_count() or 1
+        for _ in range(self._workers):  # daemons: a site that hangs must not keep the process from ending
+            Thread(target=self._serve, name="site", daemon=True).start()
         self._replies: dict[str, Future[Message]] = {}
         self._sent = 0
 
@@ -116,7 +121,8 @@ class InProcessGrid(Grid):
             self._sent += 1
             ids.append(f"message-{self._sent}")
             message.metadata.__dict__["_message_id"] = ids[-1]
-            self._replies[ids[-1]] = self._pool.submit(self._answer, message)
+            reply = self._replies[ids[-1]] = Future()
+            self._work.put((message, reply))
         return ids
 
     def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
@@ -130,8 +136,11 @@ class InProcessGrid(Grid):
         return [self._replies.pop(i).result(timeout) for i in ids]
 
     def close(self) -> None:
-        """Stop the threads; work that has not begun is dropped."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        """Let the threads end after what they are at; work that has not begun is dropped."""
+        while not self._work.empty():
+            self._work.get()
+        for _ in range(self._workers):
+            self._work.put(None)
 
     def __enter__(self) -> Self:
         return self
@@ -140,6 +149,11 @@ class InProcessGrid(Grid):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _serve(self) -> None:
+        while (work := self._work.get()) is not None:
+            message, reply = work
+            reply.set_result(self._answer(message))
 
     def _answer(self, message: Message) -> Message:
         """Run the app as a SuperNode would: an exception becomes an error reply."""

@@ -12,20 +12,23 @@ from typing import Literal
 
 from flwr.app import Context, RecordDict
 
+from client.datasets import base as datasets
+from client.resampling import base as resampling
 from client.site import close_sites
 from common.audit.event import Event, Kind
 from common.audit.log import AuditLog
 from common.exceptions import CheckpointError, PlanError
-from common.plan import Plan, from_json
+from common.plan import BoostingStage, Plan, from_json
 from common.serialization import canonical, digest, parse, write_atomic
 from server import results
 from server.report.page import write as write_report
 from server.results import Results
-from server.settings import RunRequest, ServerSettings
+from server.settings import RunRequest, ServerSettings, check_run_name
 from simulations.grid import RUN_ID, InProcessGrid
 from simulations.pooled import add_pooled
 from simulations.sites import partition, write_settings
 from simulations.synthetic.eicu_layout import generate
+from strategies import base as strategies
 
 Engine = Literal["in-process", "ray"]
 
@@ -56,10 +59,19 @@ def prepare(plan: Plan, folder: Path, *, data: Path | None, engine: Engine) -> S
     Raises
     ------
     PlanError
-        No data, and the plan has no synthetic hospitals; or it invites sites the data lacks.
+        No data, and the plan has no synthetic hospitals; or it invites sites the data lacks, or
+        asks for an unknown strategy.
+    ConfigurationError
+        An unknown resampling or data source, or a folder whose name no run can have.
     CheckpointError
         The folder is there already.
     """
+    check_run_name(folder.name)
+    datasets.find(plan.data.source)
+    resampling.find(plan.resampling)
+    for stage in plan.training:
+        if isinstance(stage, BoostingStage):
+            strategies.find(stage.strategy)
     try:
         folder.mkdir(parents=True)
     except FileExistsError as error:
@@ -102,6 +114,24 @@ def reopen(folder: Path) -> Simulation:
         return Simulation(folder, from_json(layout["plan"]), files, layout["engine"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{folder}: no simulated run to resume here") from error
+
+
+def require_same_study(simulation: Simulation, plan: Plan) -> None:
+    """Refuse to go on with another plan than the run began with, but for what the run's data decided.
+
+    Raises
+    ------
+    CheckpointError
+        The plans differ.
+    PlanError
+        The plan cannot even be run with the run's sites.
+    """
+    began = simulation.plan
+    plan = plan.inviting(began.sites.names)
+    if began.data.synthetic is None:
+        plan = plan.on_real_data()
+    if plan.digest != began.digest:
+        raise CheckpointError(f"run {simulation.folder.name} began with another plan; begin a new run for this one")
 
 
 def simulate(simulation: Simulation) -> Results:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from client.handlers.models import receive
 from client.site import Site
+from client.training.evaluation import DIGITS
 from common import metrics, seeding
 from common.boosting.model import Model, ModelHeader
 from common.disclosure import class_counts
@@ -70,4 +71,4 @@ def grow_alone(site: Site, plan: Plan, request: LocalRequest) -> LocalReply:
 
 def _loss(labels: NDArray[np.int8], probabilities: NDArray[np.float64]) -> float | None:
     """Log loss in nats, rounded: enough for a curve; None without rows."""
-    return round(metrics.log_loss(labels, probabilities), 6) if len(labels) else None
+    return round(metrics.log_loss(labels, probabilities), DIGITS) if len(labels) else None

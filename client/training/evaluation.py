@@ -17,7 +17,8 @@ from common.messages import MEAN_OF_LOCAL, SCORE_BINS, EvaluateReply
 from common.plan import Plan
 
 METRICS = ("auroc", "auprc", "brier", "ece")
-DIGITS = 6
+DIGITS = 3
+"""Of a figure that leaves: more would tell more of single patients, and intervals are far wider."""
 
 Probabilities = Mapping[str, NDArray[np.float64]]
 

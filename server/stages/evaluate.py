@@ -18,8 +18,8 @@ from common.exceptions import ProtocolError
 from common.messages import MEAN_OF_LOCAL, SCORE_BINS, EvaluateReply, EvaluateRequest
 from common.plan import Repetition
 from common.score_histogram import ScoreHistogram
-from server.results import Candidate, Interval, Score
-from server.stages.study import Study, chain_name
+from server.results import Candidate, Exchange, Interval, Score
+from server.stages.study import Study, chain_name, exchange
 
 METRICS = ("auroc", "auprc", "brier", "ece")
 OVERALL = "overall"
@@ -34,6 +34,7 @@ class Evaluation(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
     replies: dict[str, EvaluateReply]
+    exchange: Exchange
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ def run(study: Study, seed: int, contenders: Sequence[Contender]) -> Evaluation:
     if finished is None:
         finished = _exchange(study, seed, contenders)
         study.checkpoint.keep(key, finished)
+    study.exchanges.append(finished.exchange)
     study.progress.step("evaluate", 1)
     return finished
 
@@ -111,7 +113,7 @@ def _exchange(study: Study, seed: int, contenders: Sequence[Contender]) -> Evalu
         what=f"evaluate, seed {seed}",
         check=lambda reply: _check(reply, [contender.name for contender in contenders], study.plan.evaluation.share),
     )
-    return Evaluation(replies=dict(answers.replies))
+    return Evaluation(replies=dict(answers.replies), exchange=exchange(f"evaluate, seed {seed}", answers))
 
 
 def _check(reply: EvaluateReply, names: Sequence[str], share: Literal["curves", "summary"]) -> None:
@@ -175,10 +177,12 @@ def _overall(name: str, seed: int, found: Sequence[Score], bootstraps: int) -> S
 
 
 def _kind(name: str, federated: Sequence[str], references: set[str]) -> Kind:
+    if name in references:
+        return "reference"
     if name in federated:
         return "federated"
     if name == MEAN_OF_LOCAL:
         return "ensemble"
     if name.startswith("local/"):
         return "local"
-    return "reference" if name in references else "pooled"
+    return "pooled"

@@ -7,7 +7,8 @@ from pydantic import BaseModel, ConfigDict
 from common.boosting.model import Model, ModelHeader
 from common.messages import LocalReply, LocalRequest
 from common.plan import LocalStage, Repetition
-from server.stages.study import Study, chain_name
+from server.results import Exchange
+from server.stages.study import Study, chain_name, exchange
 
 
 class LocalTrees(BaseModel):
@@ -15,6 +16,7 @@ class LocalTrees(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
     trees: dict[str, tuple[str, ...]]
+    exchange: Exchange
 
 
 def run(study: Study, stage: LocalStage, header: ModelHeader, repetition: Repetition) -> dict[str, Model]:
@@ -32,9 +34,11 @@ def run(study: Study, stage: LocalStage, header: ModelHeader, repetition: Repeti
             check=lambda reply: study.check_trees(reply.trees, stage.trees),
         )
         finished = LocalTrees(
-            trees={site: tuple(tree.decode() for tree in reply.trees) for site, reply in answers.replies.items()}
+            trees={site: tuple(tree.decode() for tree in reply.trees) for site, reply in answers.replies.items()},
+            exchange=exchange(chain, answers),
         )
         study.checkpoint.keep(chain, finished)
+    study.exchanges.append(finished.exchange)
     study.progress.step(chain, 1)
     return {
         site: Model(header).append([tree.encode() for tree in trees]) for site, trees in sorted(finished.trees.items())

@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict
 
 from common.exceptions import ProtocolError, QuorumError
 from common.messages import StatisticsReply, StatisticsRequest
-from server.results import SiteSummary
-from server.stages.study import Study
+from server.results import Exchange, SiteSummary
+from server.stages.study import Study, exchange
 
 
 class Statistics(BaseModel):
@@ -17,6 +17,7 @@ class Statistics(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
     base_score: float
+    exchange: Exchange
     minimum_cell: int
     sites: tuple[SiteSummary, ...]
 
@@ -33,8 +34,9 @@ def run(study: Study) -> Statistics:
     if found is None:
         requests = dict.fromkeys(study.members.names, StatisticsRequest())
         answers = study.members.ask(requests, StatisticsReply, what="statistics", check=_check)
-        found = _summarise(answers.replies)
+        found = _summarise(answers.replies, exchange("statistics", answers))
         study.checkpoint.keep("statistics", found)
+    study.exchanges.append(found.exchange)
     study.progress.step("statistics", 1)
     return found
 
@@ -59,7 +61,7 @@ def _check(reply: StatisticsReply) -> None:
         raise ProtocolError("statistics-reply: more patients than stays")
 
 
-def _summarise(replies: Mapping[str, StatisticsReply]) -> Statistics:
+def _summarise(replies: Mapping[str, StatisticsReply], cost: Exchange) -> Statistics:
     summaries = tuple(
         SiteSummary(
             name=site,
@@ -82,4 +84,5 @@ def _summarise(replies: Mapping[str, StatisticsReply]) -> Statistics:
         base_score=base_score(disclosed),
         minimum_cell=max(reply.minimum_cell for reply in replies.values()),
         sites=summaries,
+        exchange=cost,
     )

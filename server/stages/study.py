@@ -12,6 +12,7 @@ from common.messages import LARGEST_LEAF, MAXIMUM_TREE_BYTES, ModelUpdates, Payl
 from common.plan import Plan, Repetition
 from server.checkpoints import Checkpoint
 from server.progress import Progress
+from server.results import Exchange
 from strategies.rounds.membership import Answers, Members
 
 R = TypeVar("R", bound=Payload)
@@ -26,6 +27,7 @@ class Study:
     checkpoint: Checkpoint
     progress: Progress
     feature_names: tuple[str, ...]
+    exchanges: list[Exchange] = field(default_factory=list)
     _held: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def check_trees(self, trees: list[bytes], at_most: int) -> None:
@@ -70,7 +72,8 @@ class Study:
         )
         if not first.behind:
             return first
-        second = self.members.ask({site: request(site, True) for site in first.behind}, reply, what=what, check=check)
+        whole = {site: request(site, True) for site in first.behind}
+        second = self.members.ask(whole, reply, what=what, check=check, lost=first.missing)
         return Answers(
             replies=dict(sorted({**first.replies, **second.replies}.items())),
             behind={},
@@ -79,6 +82,11 @@ class Study:
             bytes_down=first.bytes_down + second.bytes_down,
             bytes_up=first.bytes_up + second.bytes_up,
         )
+
+
+def exchange(name: str, answers: Answers[R]) -> Exchange:
+    """Record what an exchange cost."""
+    return Exchange(name=name, seconds=answers.seconds, bytes_down=answers.bytes_down, bytes_up=answers.bytes_up)
 
 
 def chain_name(strategy: str, repetition: Repetition) -> str:

@@ -19,11 +19,15 @@ from common.actions import ACTION_OF
 from common.audit.event import Event, Head, Kind
 from common.audit.log import AuditLog
 from common.exceptions import ProtocolError
-from common.messages import REPLY_TO, Behind, Header, Payload, Refusal
+from common.messages import NOT_AUDITED, REPLY_TO, Behind, Header, Payload, Refusal
 
 SHORTEST_WAIT, LONGEST_WAIT = 0.0005, 0.05
 NOT_CONNECTED = "it is no longer connected"
-_FLOWER_FAILURES = {5: NOT_CONNECTED, 7: "it could not use the app bundle"}
+_FLOWER_FAILURES = {
+    5: NOT_CONNECTED,
+    7: "it could not use the app bundle",
+    NOT_AUDITED: "it cannot open its settings or write its audit log",
+}
 LONGEST_REASON = 1000
 """Characters; a malformed message chooses part of the text that explains it."""
 
@@ -133,6 +137,8 @@ class Courier:
                     arrived[waiting.pop(message_id)] = message
                 elif (node := self._late.pop(message_id, None)) is not None and message.has_content():
                     returned.add(node)
+                    late = {"run": self.run, "node": str(node), "kind": "late, not used"}
+                    self.log.append(Event(Kind.MESSAGE_RECEIVED, late))
             waited = self.clock() - start
             if set(waiting.values()) <= not_awaited or waited >= deadline:
                 break

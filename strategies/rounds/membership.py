@@ -8,7 +8,7 @@ of sites holds); or :class:`QuorumError`, naming who is missing and why.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -62,6 +62,7 @@ class Members:
         what: str,
         check: Callable[[R], None] | None = None,
         may_be_behind: bool = False,
+        lost: Collection[str] = (),
     ) -> Answers[R]:
         """Ask sites, wait, judge.
 
@@ -76,6 +77,8 @@ class Members:
             Raises a FedwardError on a reply that must not be used; the site then counts as missing.
         may_be_behind : bool
             Whether a site may answer that it lacks trees, and does not count as missing then.
+        lost : collection of str
+            Sites that the same round has lost already; they do not count towards the quorum.
 
         Raises
         ------
@@ -104,18 +107,18 @@ class Members:
             else:
                 replies[site] = body  # type: ignore[assignment]
         self._note_absence(missing, {name for name in self.nodes if self.nodes[name] in delivery.returned})
-        self._judge(missing, what)
+        self._judge(missing, lost, what)
         return Answers(replies, behind, missing, delivery.seconds, delivery.bytes_down, delivery.bytes_up)
 
     def _note_absence(self, missing: Mapping[str, str], returned: set[str]) -> None:
         gone = {site for site, reason in missing.items() if not reason.startswith(("refused", "invalid"))}
         self._away = (self._away | gone) - returned
 
-    def _judge(self, missing: Mapping[str, str], what: str) -> None:
+    def _judge(self, missing: Mapping[str, str], lost: Collection[str], what: str) -> None:
         if not missing:
             return
         absent = "; ".join(f"{site}: {reason}" for site, reason in sorted(missing.items()))
-        left = len(set(self.names) & set(self.nodes) - set(missing) - self._away)
+        left = len(set(self.names) & set(self.nodes) - set(missing) - set(lost) - self._away)
         if self.rule.on_missing == "fail":
             raise QuorumError(f'{what}: missing {absent}; the plan says on_missing = "fail"')
         if left < self.rule.quorum:

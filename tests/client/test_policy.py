@@ -187,7 +187,7 @@ def test_a_plan_without_a_local_stage_provides_for_no_local_model(study: Plan, p
 
 
 def test_the_patients_of_another_fold_are_not_told_about_because_of_this_rule_alone(
-    open_ward: Any, monkeypatch: pytest.MonkeyPatch
+    open_ward: Any, reopened: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ward = open_ward("ward-2", values=["2"])  # enough deaths in either fold to tell figures
     models = pack([(Model(ward.header()), None)])
@@ -199,6 +199,7 @@ def test_the_patients_of_another_fold_are_not_told_about_because_of_this_rule_al
 
     planned = ask(0)
     assert isinstance(planned, EvaluateReply)
+    ward = reopened(ward)
     opened = ward.kinds.count("data_opened")
     refusal = ask(1)
     assert isinstance(refusal, Refusal)
@@ -207,5 +208,6 @@ def test_the_patients_of_another_fold_are_not_told_about_because_of_this_rule_al
     monkeypatch.setattr(policy, "permit_request", lambda *_: None)
     told = ask(1)
     assert isinstance(told, EvaluateReply)
+    assert ward.kinds.count("data_opened") > opened
     assert sum(told.positives) > 0
     assert told.auprc != planned.auprc  # other patients

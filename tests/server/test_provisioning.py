@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import load_ssh_private_key, l
 from client.kit import open_kit
 from client.settings import Policy, read
 from common.exceptions import ConfigurationError
-from server.provisioning import DEFAULT_ADDRESS, provision, read_address, split_address
+from server.provisioning import DEFAULT_ADDRESS, days_left, is_loopback, provision, read_address, split_address
 
 NOW = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -81,10 +81,31 @@ def test_another_authority_or_an_expired_certificate_is_refused(tmp_path: Path) 
 
 def test_validity_starts_a_little_early_and_lasts_as_asked(tmp_path: Path) -> None:
     provision(tmp_path / "c", sites=[], clock=lambda: NOW, valid_days=10)
-    for name in ("ca.crt", "server.crt"):
+    for name, end in (("ca.crt", NOW.replace(year=NOW.year + 10)), ("server.crt", NOW + timedelta(days=10))):
         certificate = x509.load_pem_x509_certificate((tmp_path / "c" / name).read_bytes())
         assert certificate.not_valid_before_utc == NOW - timedelta(minutes=5)
-        assert certificate.not_valid_after_utc == NOW + timedelta(days=10)
+        assert abs(certificate.not_valid_after_utc - end) <= timedelta(days=1 if name == "ca.crt" else 0)
+
+
+def test_the_days_a_certificate_is_still_valid_are_counted_down(tmp_path: Path) -> None:
+    provision(tmp_path / "c", sites=[], clock=lambda: NOW)
+    later = {timedelta(0): 365, timedelta(hours=1): 364, timedelta(days=365): 0, timedelta(days=366): -1}
+    assert {passed: days_left(tmp_path / "c", NOW + passed) for passed in later} == later
+    (tmp_path / "c/server.crt").unlink()
+    with pytest.raises(ConfigurationError, match=r"server\.crt"):
+        days_left(tmp_path / "c", NOW)
+
+
+def test_kits_outlive_the_server_s_certificate(tmp_path: Path) -> None:
+    """Two years on, the certificate has expired; a new one serves the kits handed out at first."""
+    folder = tmp_path / "c"
+    kit = provision(folder, sites=["alder"], clock=lambda: present() - timedelta(days=730))["alder"]
+    assert "expired" in handshake(folder, kit / "ca.crt", "localhost")
+    authority = (folder / "ca.crt").read_bytes()
+    (folder / "server.crt").unlink()
+    provision(folder, sites=[], clock=present)
+    assert handshake(folder, kit / "ca.crt", "localhost") == "TLSv1.3"
+    assert (folder / "ca.crt").read_bytes() == authority
 
 
 def test_node_keys_are_p384_and_match_what_the_coordinator_keeps(tmp_path: Path) -> None:
@@ -218,6 +239,11 @@ def test_a_malformed_address_is_refused(tmp_path: Path, address: str) -> None:
 def test_addresses_split_into_host_and_port() -> None:
     assert split_address("localhost:18000") == ("localhost", 18000)
     assert split_address("[::1]:1") == ("::1", 1)
+
+
+def test_loopback_addresses_are_known() -> None:
+    assert all(map(is_loopback, ["localhost:1", "127.0.0.1:18000", "127.9.9.9:1", "[::1]:1"]))
+    assert not any(map(is_loopback, ["ward.example:443", "10.0.0.7:1", "0.0.0.0:1", "localhost.example:1"]))
 
 
 def test_another_address_or_an_uncovered_name_is_refused_once_kits_exist(tmp_path: Path) -> None:

@@ -20,13 +20,13 @@ from common.audit.verify import verify_file
 from common.audit.witness import export_heads, load_heads
 from common.boosting.model import to_xgboost_json
 from common.boosting.trees import split_new_trees
-from common.exceptions import CheckpointError, PlanError
+from common.exceptions import CheckpointError, ConfigurationError, PlanError
 from common.plan import Repetition
 from common.serialization import digest
 from server import results
 from simulations import pooled
 from simulations.grid import InProcessGrid
-from simulations.running import prepare, reopen, simulate
+from simulations.running import prepare, reopen, require_same_study, simulate
 
 WHOLE_ROWS = {"trees": {"learning_rate": 0.3, "max_depth": 3}}
 """Trees that draw neither rows nor columns, so that no seed tells them apart."""
@@ -285,6 +285,34 @@ def test_a_site_without_data_is_refused_with_those_there_are(prepared, small_pla
 def test_a_quorum_above_the_sites_in_the_data_is_refused(prepared, small_plan):
     with pytest.raises(PlanError, match="'quorum' is 5, above the number of sites invited \\(3\\)"):
         prepared(small_plan({"sites.names": [], "sites.quorum": 5}))
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [({"stages": [{"kind": "statistics"}, {"kind": "boosting", "strategy": "nosuch", "rounds": 1},
+                  {"kind": "evaluate", "share": "summary"}]}, PlanError),
+     ({"resampling": "nosuch"}, ConfigurationError), ({"data.source": "nosuch"}, ConfigurationError)],
+)  # fmt: skip
+def test_unknown_parts_are_refused_before_anything_is_written(prepared, small_plan, monkeypatch, change, error):
+    monkeypatch.setattr("simulations.running._lay_out", lambda *_: pytest.fail("too late"))
+    with pytest.raises(error, match=r"unknown .* 'nosuch'; known: "):
+        prepared(small_plan(change))
+
+
+def test_a_folder_that_is_no_run_s_name_is_refused(prepared, small_plan, tmp_path):
+    with pytest.raises(ConfigurationError, match="a run's name"):
+        prepared(small_plan(), "Trial 1")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_goes_on_with_its_own_plan_only(prepared, small_plan):
+    simulation = reopen(prepared(small_plan()).folder)
+    require_same_study(simulation, small_plan({"sites.names": []}))
+    synthetic = {"hospitals": 5, "stays_per_hospital": 12, "seed": 3}
+    require_same_study(simulation, small_plan({"data.synthetic": synthetic}))
+    for change in ({"seeds": [8]}, {"title": "Another"}, {"sites.quorum": 2}, {"name": "other"}):
+        with pytest.raises(CheckpointError, match="began with another plan"):
+            require_same_study(simulation, small_plan(change))
 
 
 def test_a_plan_for_real_data_asks_for_it(tmp_path, small_plan):
