@@ -200,6 +200,7 @@ def _fork_workers(address: str, secret: bytes, supernode: int) -> None:
         except httpx.TransportError:
             token = ""
         if token and os.fork() == 0:
+            importlib.import_module("numpy").random.seed()  # or every worker would draw alike
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             run_clientapp(address, token, insecure=True, parent_pid=supernode)
         time.sleep(_BUSY_WAIT)

@@ -69,6 +69,7 @@ class AdmissionReply(Payload):
 
     kind: ClassVar[str] = "admission-reply"
     site: SiteName
+    synthetic: bool
     schema_digest: Digest
     feature_names: Annotated[list[Text], Field(max_length=100_000)]
     versions: Annotated[list[Text], Field(max_length=20)]

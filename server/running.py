@@ -123,7 +123,7 @@ def _run(
         plan=plan.to_json(),
         plan_digest=plan.digest,
         engine=request.engine,
-        synthetic=plan.data.synthetic is not None,
+        synthetic=admitted.synthetic,
         started=beginning.started,
         finished=_stamp(now()),
         versions={"python": platform.python_version(), **{p: version(p) for p in PACKAGES}, **admitted.versions},

@@ -16,6 +16,9 @@ from common.exceptions import ConfigurationError, DataError
 from common.serialization import digest_json
 from common.tasks.base import Task
 
+SYNTHETIC_MARKER = "SYNTHETIC"
+"""File that a generator of invented patients leaves in its folder; the label follows the data, not the plan."""
+
 
 @dataclass(frozen=True)
 class Cohort:
@@ -39,6 +42,8 @@ class Cohort:
         Inclusion rule to the stays it lost, in the order the rules were applied.
     digest : str
         SHA-256 over the content of the input files.
+    synthetic : bool
+        Whether the folder carries :data:`SYNTHETIC_MARKER`: no real patient is in it.
 
     Raises
     ------
@@ -55,6 +60,7 @@ class Cohort:
     references: Mapping[str, NDArray[np.float64]] = field(repr=False)
     excluded: Mapping[str, int]
     digest: str
+    synthetic: bool = False
 
     def __post_init__(self) -> None:
         """Freeze the arrays and check that they fit together."""
@@ -83,6 +89,7 @@ class Cohort:
             references={name: score[rows] for name, score in self.references.items()},
             excluded=self.excluded,
             digest=self.digest,
+            synthetic=self.synthetic,
         )
 
     @property

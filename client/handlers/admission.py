@@ -14,6 +14,7 @@ def admit(site: Site, plan: Plan, request: AdmissionRequest) -> AdmissionReply:
     cohort = site.cohort(plan)
     return AdmissionReply(
         site=site.name,
+        synthetic=cohort.synthetic,
         schema_digest=cohort.schema_digest,
         feature_names=list(cohort.feature_names),
         versions=software(),

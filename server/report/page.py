@@ -119,6 +119,7 @@ def _tiles(results: Results, shown: tuple[Line, ...], sites: tuple[str, ...], un
     stays = [site.stays for site in results.sites]
     known = sum(stay for stay in stays if stay is not None)
     moved = sum(r.bytes_down + r.bytes_up for stage in results.stages for r in stage.rounds)
+    moved += sum(each.bytes_down + each.bytes_up for each in results.exchanges)
     plural = "s" if len(sites) != 1 else ""
     tiles.append(Row(f"{units} at {len(sites)} site{plural}", (Cell(f"{known:,}{'+' if None in stays else ''}"),)))
     tiles.append(Row("moved between sites and coordinator", (Cell(tables.size(moved)),)))

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from client.datasets.base import SYNTHETIC_MARKER
 from common.seeding import generator
 from simulations.synthetic.eicu_columns import CONSTANT, DIAGNOSES, HEADERS
 from simulations.synthetic.hospitals import Hospital, simulate
@@ -57,6 +58,7 @@ def generate(hospitals: int, stays_per_hospital: int, seed: int, folder: Path) -
     for name, parts in tables.items():
         _write(folder / f"{name}.csv.gz", HEADERS[name], parts)
     names = "\n".join(f"hospital {h.number}: SYNTHETIC hospital {h.number}, {h.region}" for h in drawn)
+    (folder / SYNTHETIC_MARKER).write_text("no real patient is in this folder\n", encoding="utf-8")
     (folder / "README.txt").write_text(
         NOTICE.format(seed=seed, stays=stays_per_hospital, names=names), encoding="utf-8"
     )

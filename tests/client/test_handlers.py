@@ -87,6 +87,7 @@ def test_admission_tells_names_and_schema_and_no_count(ward: Any) -> None:
     cohort = ward.site.cohort(ward.plan)
     assert reply == AdmissionReply(
         site="ward-2",
+        synthetic=True,
         schema_digest=cohort.schema_digest,
         feature_names=list(cohort.feature_names),
         versions=software(),
@@ -129,8 +130,10 @@ def test_the_losses_told_are_those_of_the_model_received(ward: Any) -> None:
     reply = ward.ask(ward.boost(model, number=3), grow_global)
     cohort, held_out = halves(ward)
     probabilities = predictions(model, cohort.features)
-    assert reply.training_loss == pytest.approx(log_loss(cohort.labels[~held_out], probabilities[~held_out]), abs=1e-6)
-    assert reply.held_out_loss == pytest.approx(log_loss(cohort.labels[held_out], probabilities[held_out]), abs=1e-6)
+    assert reply.training_loss == pytest.approx(
+        log_loss(cohort.labels[~held_out], probabilities[~held_out]), abs=5.1e-4
+    )
+    assert reply.held_out_loss == pytest.approx(log_loss(cohort.labels[held_out], probabilities[held_out]), abs=5.1e-4)
 
 
 def predictions(model: Model, features: NDArray[np.float32]) -> Floats:
@@ -358,7 +361,7 @@ def second_implementation(labels: NDArray[np.int8], probabilities: Floats) -> di
 def assert_figures(reply: EvaluateReply, position: int, labels: NDArray[np.int8], probabilities: Floats) -> None:
     found = figures(reply, position)
     for metric, value in second_implementation(labels, probabilities).items():
-        assert found[metric][0] == pytest.approx(value, abs=2e-6), metric
+        assert found[metric][0] == pytest.approx(value, abs=5.1e-4), metric
         assert 0 <= found[metric][1] < found[metric][2] <= 1
 
 
@@ -391,8 +394,10 @@ def test_a_score_shipped_with_the_data_is_judged_unless_it_has_few_cases(
     load = eicu.load
     monkeypatch.setattr(eicu, "load", lambda *arguments: shipped(load(*arguments)))
     ward = open_ward("ward-2", values=["2"])
-    reply = ward.ask(evaluation(ward, {"a": [Model(ward.header())]}, [0]), score)
-    assert (reply.candidates, reply.references) == ((["a", "APACHE IVa"], ["APACHE IVa"]) if told else (["a"], []))
+    reply = ward.ask(evaluation(ward, {"fedxgb_bagging": [Model(ward.header())]}, [0]), score)
+    assert (reply.candidates, reply.references) == (
+        (["fedxgb_bagging", "APACHE IVa"], ["APACHE IVa"]) if told else (["fedxgb_bagging"], [])
+    )
     assert len(reply.brier) == 3 * len(reply.candidates)
     if told:
         cohort, held_out = halves(ward)
@@ -406,29 +411,29 @@ def test_every_patient_is_judged_by_the_model_that_has_not_seen_them(ward: Any, 
     for fold in (0, 1):
         reply = ward.ask(ward.local(fold=fold), grow_alone)
         models.append(Model(ward.header()).append(reply.trees))
-    reply = ward.ask(evaluation(ward, {"both": models}, [0, 1]), score)
+    reply = ward.ask(evaluation(ward, {"fedxgb_bagging": models}, [0, 1]), score)
     cohort, held_out = halves(ward)
     unseen = np.where(held_out, predictions(models[0], cohort.features), predictions(models[1], cohort.features))
     assert_figures(reply, 0, cohort.labels, unseen)
-    seen = ward.ask(evaluation(ward, {"both": models[::-1]}, [0, 1]), score)
+    seen = ward.ask(evaluation(ward, {"fedxgb_bagging": models[::-1]}, [0, 1]), score)
     assert seen.auroc[0] > reply.auroc[0]  # control: judged on its own training patients it looks better
 
 
 def test_local_models_are_also_averaged(ward: Any) -> None:
     three = grow(ward, 3)
-    models = {"local/a": Model(three.header, three.segments[:1]), "fed": three, "local/b": three}
+    models = {"local/ward-1": Model(three.header, three.segments[:1]), "fedxgb_bagging": three, "local/ward-2": three}
     reply = ward.ask(evaluation(ward, {name: [model] for name, model in models.items()}, [0]), score)
-    assert reply.candidates[:4] == ["local/a", "fed", "local/b", MEAN_OF_LOCAL]
+    assert reply.candidates[:4] == ["local/ward-1", "fedxgb_bagging", "local/ward-2", MEAN_OF_LOCAL]
     cohort, held_out = halves(ward)
-    one, other = (predictions(models[name], cohort.features[held_out]) for name in ("local/a", "local/b"))
+    one, other = (predictions(models[name], cohort.features[held_out]) for name in ("local/ward-1", "local/ward-2"))
     assert_figures(reply, 3, cohort.labels[held_out], (one + other) / 2)
-    alone = ward.ask(evaluation(ward, {"fed": [three]}, [0]), score)
+    alone = ward.ask(evaluation(ward, {"fedxgb_bagging": [three]}, [0]), score)
     assert MEAN_OF_LOCAL not in alone.candidates
 
 
 def test_intervals_are_drawn_by_patient(ward: Any) -> None:
     model = grow(ward, 1)
-    reply = ward.ask(evaluation(ward, {"a": [model]}, [0]), score)
+    reply = ward.ask(evaluation(ward, {"fedxgb_bagging": [model]}, [0]), score)
     cohort, held_out = halves(ward)
     rows = cohort.select(held_out)
     assert len(np.unique(rows.patients)) < len(rows.patients)
@@ -436,18 +441,18 @@ def test_intervals_are_drawn_by_patient(ward: Any) -> None:
         rng = seeding.generator(7, "ward-2", "bootstrap")
         expected = metrics.bootstrap_intervals(rows.labels, predictions(model, rows.features), patients, rng, 100)
         by_hand = {name: [found.value, found.low, found.high] for name, found in expected.items()}
-        assert all(figures(reply, 0)[name] == pytest.approx(by_hand[name], abs=2e-6) for name in METRICS) == same
+        assert all(figures(reply, 0)[name] == pytest.approx(by_hand[name], abs=5.1e-4) for name in METRICS) == same
 
 
 def test_all_candidates_are_judged_on_the_same_bootstrap(ward: Any) -> None:
     model = grow(ward, 1)
-    reply = ward.ask(evaluation(ward, {"a": [model], "b": [model]}, [0]), score)
+    reply = ward.ask(evaluation(ward, {"fedxgb_bagging": [model], "local/ward-1": [model]}, [0]), score)
     assert figures(reply, 0) == figures(reply, 1)
 
 
 def test_a_site_that_shares_figures_only_sends_no_counts(open_ward: Any) -> None:
     ward = open_ward("ward-2", values=["2"], policy='tasks = ["in_hospital_mortality"]')
-    reply = ward.ask(evaluation(ward, {"a": [Model(ward.header())]}, [0]), score)
+    reply = ward.ask(evaluation(ward, {"fedxgb_bagging": [Model(ward.header())]}, [0]), score)
     assert isinstance(reply, EvaluateReply)
     assert len(reply.brier) == 3 * len(reply.candidates)
     assert (reply.negatives, reply.positives) == ([], [])
@@ -456,7 +461,7 @@ def test_a_site_that_shares_figures_only_sends_no_counts(open_ward: Any) -> None
 def test_a_plan_that_asks_for_figures_gets_no_counts(ward: Any, plan_with: Any) -> None:
     stages = [stage.model_dump() for stage in ward.plan.stages]
     ward.plan = plan_with(stages=[*stages[:-1], {**stages[-1], "share": "summary"}])
-    reply = ward.ask(evaluation(ward, {"a": [Model(ward.header())]}, [0]), score)
+    reply = ward.ask(evaluation(ward, {"fedxgb_bagging": [Model(ward.header())]}, [0]), score)
     assert (len(reply.negatives), len(reply.positives)) == (0, 0)
     assert reply.brier
 
@@ -475,24 +480,28 @@ def test_a_small_class_among_the_held_out_or_the_others_is_not_told(
 
     relabel(monkeypatch, deaths)
     ward = open_ward("ward-2", values=["2"])
-    reply = ward.ask(evaluation(ward, {"a": [Model(ward.header())]}, [0]), score)
+    reply = ward.ask(evaluation(ward, {"fedxgb_bagging": [Model(ward.header())]}, [0]), score)
     assert isinstance(reply, EvaluateReply)
     assert bool(reply.auroc) == bool(reply.brier) == bool(reply.positives) == told
-    assert reply.candidates[0] == "a"
+    assert reply.candidates[0] == "fedxgb_bagging"
 
 
 def test_models_are_not_kept_for_an_evaluation(ward: Any) -> None:
     model = grow(ward, 1)
     folder: Path = ward.file.parent / "state" / "models"
     before = sorted(folder.iterdir())
-    assert isinstance(ward.ask(evaluation(ward, {"a": [model.append(model.trees)]}, [0]), score), EvaluateReply)
+    assert isinstance(
+        ward.ask(evaluation(ward, {"fedxgb_bagging": [model.append(model.trees)]}, [0]), score), EvaluateReply
+    )
     assert sorted(folder.iterdir()) == before
 
 
 def test_an_evaluation_says_which_models_it_lacks(ward: Any) -> None:
     model = grow(ward, 2)
     packed = pack([(model, "00" * 32), (model.append(model.trees[:1]), model.digest), (model, model.digest)])
-    request = EvaluateRequest(**packed, seed=7, folds=[0], candidates=["a", "b", "c"])
+    request = EvaluateRequest(
+        **packed, seed=7, folds=[0], candidates=["fedxgb_bagging", "local/ward-1", "local/ward-2"]
+    )
     longer = model.append(model.trees[:1]).digest
     assert ward.ask(request, score) == Behind(lacking=[longer, model.digest])
     ward.ask(ward.boost(model, number=3), grow_global)
@@ -502,7 +511,7 @@ def test_an_evaluation_says_which_models_it_lacks(ward: Any) -> None:
 def test_models_that_are_not_one_a_candidate_and_fold_are_refused(ward: Any, plan_with: Any) -> None:
     ward.plan = plan_with(split={"folds": 2, "held_out": [0, 1]})
     empty = Model(ward.header())
-    request = EvaluateRequest(**pack([(empty, None)]), seed=7, folds=[0, 1], candidates=["a"])
+    request = EvaluateRequest(**pack([(empty, None)]), seed=7, folds=[0, 1], candidates=["fedxgb_bagging"])
     refusal = ward.ask(request, score)
     assert (refusal.code, "one model a candidate and fold" in refusal.reason) == (ModelError.__name__, True)
 
@@ -586,8 +595,8 @@ def test_the_loss_told_is_of_real_patients_not_of_copies(few: Any) -> None:
     assert isinstance(reply, BoostReply)
     rows = ward.site.fold(ward.plan, 7, 0).original
     by_hand = -(12 * np.log(0.125) + (rows - 12) * np.log(0.875)) / rows
-    assert reply.training_loss == pytest.approx(by_hand, abs=1e-6)
-    assert reply.held_out_loss == pytest.approx(-np.log(0.875), abs=1e-6)
+    assert reply.training_loss == pytest.approx(by_hand, abs=5.1e-4)
+    assert reply.held_out_loss == pytest.approx(-np.log(0.875), abs=5.1e-4)
     assert len(ward.site.fold(ward.plan, 7, 0).labels) > rows  # control: there are copies
 
 

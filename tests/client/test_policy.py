@@ -127,6 +127,17 @@ def test_everything_the_plan_provides_for_is_permitted(study: Plan) -> None:
                     assert permitted(study, boost(**stage | {"seed": seed, "fold": fold, "round": number}))
 
 
+def test_the_models_of_the_plan_and_of_its_sites_are_evaluated(study: Plan) -> None:
+    names = ["fedxgb_bagging", "fedxgb_cyclic", "local/ward-1", "local/ward-2"]
+    assert permitted(study, evaluation(**EVALUATION | {"candidates": names}))
+
+
+def test_data_of_another_source_than_the_plans_takes_no_part(study: Plan) -> None:
+    policy.permit_source(study, study.data.source)  # control
+    with pytest.raises(PolicyRefusal, match="the plan is for data from eicu, this site has other"):
+        policy.permit_source(study, "other")
+
+
 def test_a_rule_of_aggregation_may_slow_learning_down(study: Plan) -> None:
     for slower in (0.15, 0.3 / 1000):
         assert permitted(study, boost(**BAGGING | {"learning_rate": slower}))
@@ -162,6 +173,17 @@ BEYOND: list[tuple[Callable[..., Payload], dict[str, Any], dict[str, Any]]] = [
     *[
         (evaluation, EVALUATION, {"folds": folds})
         for folds in ([2], [0], [1], [0, 2], [2, 1], [2, 0, 1], [2, 0, 0], [0, 1, 2], [2, 0, 3])
+    ],
+    *[
+        (evaluation, EVALUATION, {"candidates": names})
+        for names in (
+            ["probe"],
+            ["fedxgb_bagging", "probe"],
+            ["fedxgb_bagging", "fedxgb_bagging"],
+            ["local/ward-9"],
+            ["local/"],
+            ["mean of local"],
+        )
     ],
 ]
 

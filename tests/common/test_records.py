@@ -38,6 +38,7 @@ FIELDS: dict[type[Payload], dict[str, st.SearchStrategy[Any]]] = {
     messages.AdmissionRequest: {"plan_digest": digests},
     messages.AdmissionReply: {
         "site": st.from_regex(r"[a-z0-9][a-z0-9-]{0,39}", fullmatch=True),
+        "synthetic": st.booleans(),
         "schema_digest": digests,
         "feature_names": st.lists(texts, max_size=4),
         "versions": st.lists(texts, max_size=4),
@@ -84,8 +85,9 @@ def statistics_replies(draw: st.DrawFn) -> messages.StatisticsReply:
 
 @st.composite
 def evaluate_replies(draw: st.DrawFn) -> messages.EvaluateReply:
-    candidates = draw(st.lists(texts, max_size=3))
-    references = draw(st.integers(0, len(candidates)))
+    asked = draw(st.lists(texts, max_size=2))
+    references = draw(st.lists(st.from_regex(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,20}", fullmatch=True), max_size=2))
+    candidates = [*asked, *references]
 
     def filled(values: st.SearchStrategy[Any], each: int, told: bool) -> list[Any]:
         return [draw(values)] * (told * each * len(candidates))
@@ -93,7 +95,7 @@ def evaluate_replies(draw: st.DrawFn) -> messages.EvaluateReply:
     figures_told, bins_told = draw(st.booleans()), draw(st.booleans())
     return messages.EvaluateReply(
         candidates=candidates,
-        references=candidates[len(candidates) - references :],
+        references=references,
         **{metric: filled(figures, 3, figures_told) for metric in ("auroc", "auprc", "brier", "ece")},
         **{side: filled(counts, SCORE_BINS, bins_told) for side in ("negatives", "positives")},
     )
@@ -144,7 +146,13 @@ def example(kind: type[Payload]) -> Payload:
     several = {"base_score": 0.25, "targets": [digest], "origins": [digest], "segments": [1], "sizes": [1]}
     samples: dict[type[Payload], dict[str, Any]] = {
         messages.AdmissionRequest: {"plan_digest": digest},
-        messages.AdmissionReply: {"site": "a", "schema_digest": digest, "feature_names": [text], "versions": [text]},
+        messages.AdmissionReply: {
+            "site": "a",
+            "synthetic": True,
+            "schema_digest": digest,
+            "feature_names": [text],
+            "versions": [text],
+        },
         messages.StatisticsRequest: {},
         messages.StatisticsReply: {
             **{"minimum_cell": 11, "patients": count, "stays": count, "positives": count},
