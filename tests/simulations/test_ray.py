@@ -13,14 +13,14 @@ from flwr.supercore import telemetry
 
 import client.app
 from common.exceptions import ConfigurationError, DeploymentError
-from common.plan import LocalStage
+from common.plan import LocalStage, read
 from simulations import ray as engine
 from simulations.benchmarks.base import trivial_plan
 from simulations.running import prepare, simulate
 
 # Ray leaves handles on /dev/null and its daemons' processes to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore:.*Tip. In future versions:FutureWarning")
-WRONG = {"run": "Not a Run's Name", "plan": "", "engine": "ray"}
+WRONG = {"run": "Not a Run's Name", "plan": read("demo").to_json(), "engine": "ray"}
 
 
 @pytest.fixture
