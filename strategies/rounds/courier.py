@@ -89,7 +89,7 @@ class Courier:
             Nodes that get the request but are not waited for.
         """
         start = self.clock()
-        packed = self._pack(requests)
+        packed = self._pack(requests, deadline)
         ids = list(self.grid.push_messages(list(packed.values())))
         waiting = {message_id: node for message_id, node in zip(ids, packed, strict=True) if message_id}
         missing = {node: "unreachable" for message_id, node in zip(ids, packed, strict=True) if not message_id}
@@ -108,7 +108,7 @@ class Courier:
             bytes_up=sum(records.size(message.content) for message in arrived.values() if message.has_content()),
         )
 
-    def _pack(self, requests: Mapping[int, Payload]) -> dict[int, Message]:
+    def _pack(self, requests: Mapping[int, Payload], deadline: float) -> dict[int, Message]:
         head = self.log.head()
         header = Header(run=self.run, sender="coordinator", head_sequence=head.sequence, head_hash=head.hash)
         # Sites that are asked the same share one encoding.
@@ -120,8 +120,9 @@ class Courier:
             for node, body in requests.items()
         ]
         self.log.append(*(Event(Kind.MESSAGE_SENT, details) for details in sent))
+        # Nobody waits longer: a message that outlived its run would keep a site busy that others wait for.
         return {
-            node: Message(contents[id(body)], dst_node_id=node, message_type=ACTION_OF[type(body)])
+            node: Message(contents[id(body)], dst_node_id=node, message_type=ACTION_OF[type(body)], ttl=deadline)
             for node, body in requests.items()
         }
 
