@@ -65,7 +65,7 @@ class AdmissionRequest(Payload):
 
 
 class AdmissionReply(Payload):
-    """The site's name and what its data looks like, never how much of it there is."""
+    """The site's name, whether its patients are invented, what its data looks like; never how much there is."""
 
     kind: ClassVar[str] = "admission-reply"
     site: SiteName

@@ -28,14 +28,14 @@ class Admitted:
         The same at every site.
     versions : mapping of str to str
         Software the sites run, by package; several versions are listed.
-    synthetic : bool
-        Whether the patients are invented, at every site.
+    synthetic : tuple of str
+        Sites whose patients are invented, as they say themselves; sorted.
     """
 
     nodes: Mapping[str, int]
     feature_names: tuple[str, ...]
     versions: Mapping[str, str]
-    synthetic: bool
+    synthetic: tuple[str, ...]
 
 
 def admit(courier: Courier, plan: Plan) -> Admitted:
@@ -71,7 +71,7 @@ def admit(courier: Courier, plan: Plan) -> Admitted:
         nodes={site: node for site, (node, _) in sorted(replies.items())},
         feature_names=tuple(some.feature_names),
         versions=_versions([reply for _, reply in replies.values()]),
-        synthetic=some.synthetic,
+        synthetic=tuple(site for site, (_, reply) in sorted(replies.items()) if reply.synthetic),
     )
 
 
@@ -137,9 +137,6 @@ def _judge(plan: Plan, present: int, absent: Mapping[str, str]) -> None:
 
 
 def _check_schema(replies: Mapping[str, AdmissionReply]) -> None:
-    invented = [site for site, reply in sorted(replies.items()) if reply.synthetic]
-    if 0 < len(invented) < len(replies):
-        raise QuorumError(f"admission: the patients of {', '.join(invented)} are synthetic, the others' are not")
     by_schema: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for site, reply in sorted(replies.items()):
         by_schema[reply.schema_digest, *reply.feature_names].append(site)

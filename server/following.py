@@ -81,7 +81,8 @@ def progress_bar(file: Path, console: Console) -> Iterator[Callable[[], None]]:
 
 def results_table(found: Results) -> Table:
     """AUROC at every site, averaged over seeds: one column a model, "alone" for a site's own one."""
-    table = Table(title=f"AUROC on held-out patients{', SYNTHETIC DATA' if found.synthetic else ''}")
+    label = ", SYNTHETIC DATA" if found.only_synthetic else ", SOME SITES SYNTHETIC" if found.synthetic else ""
+    table = Table(title=f"AUROC on held-out patients{label}")
     table.add_column("site")
     together = [candidate for candidate in found.candidates if candidate.kind != "local"]
     local = {candidate.name: candidate for candidate in found.candidates if candidate.kind == "local"}

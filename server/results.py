@@ -62,9 +62,13 @@ class Candidate(Part):
 
 
 class SiteSummary(Part):
-    """A site that took part. Counts are None where withheld."""
+    """A site that took part. Counts are None where withheld.
+
+    ``counted`` is False for a member that missed the exchange of counts: its counts are unknown.
+    """
 
     name: str
+    counted: bool = True
     patients: int | None
     stays: int | None
     positives: int | None
@@ -115,13 +119,13 @@ class Released(Part):
 
 
 class Results(Part):
-    """Everything a run found."""
+    """Everything a run found. ``synthetic`` names the sites whose patients are invented: true when any is."""
 
     run: str
     plan: str
     plan_digest: str
     engine: Literal["in-process", "ray", "deployment"]
-    synthetic: bool
+    synthetic: tuple[str, ...]
     started: str
     finished: str
     versions: dict[str, str]
@@ -133,6 +137,11 @@ class Results(Part):
     candidates: tuple[Candidate, ...]
     models: tuple[Released, ...]
     decisions: tuple[str, ...]
+
+    @property
+    def only_synthetic(self) -> bool:
+        """Whether no site has real patients."""
+        return all(site.name in self.synthetic for site in self.sites)
 
     def write(self, path: Path) -> None:
         """Write ``metrics.json``, atomically."""

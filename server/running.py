@@ -18,11 +18,11 @@ from common.exceptions import FedwardError
 from common.messages import EvaluateReply
 from common.plan import BoostingStage, Plan, Repetition
 from common.serialization import canonical, digest, write_atomic
-from server.admission import admit
+from server.admission import Admitted, admit
 from server.checkpoints import Checkpoint, alone
 from server.progress import Progress, exchanges
 from server.report.page import write as write_report
-from server.results import Released, Results, StageHistory
+from server.results import Released, Results, SiteSummary, StageHistory
 from server.settings import RunRequest, ServerSettings
 from server.stages import boosting, evaluate, local, statistics
 from server.stages.evaluate import Contender
@@ -42,6 +42,7 @@ class Beginning(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
     started: str
     sites: tuple[str, ...]
+    synthetic: tuple[str, ...]
 
 
 def execute(
@@ -109,7 +110,7 @@ def _run(
     progress.step("admission", 1)
     beginning = checkpoint.recall("beginning", Beginning)
     if beginning is None:
-        beginning = Beginning(started=_stamp(now()), sites=tuple(admitted.nodes))
+        beginning = Beginning(started=_stamp(now()), sites=tuple(admitted.nodes), synthetic=admitted.synthetic)
         checkpoint.keep("beginning", beginning)
     members = Members(courier, beginning.sites, admitted.nodes, plan.sites)
     study = Study(plan, members, checkpoint, progress, admitted.feature_names)
@@ -123,13 +124,13 @@ def _run(
         plan=plan.to_json(),
         plan_digest=plan.digest,
         engine=request.engine,
-        synthetic=admitted.synthetic,
+        synthetic=_synthetic(beginning, admitted),
         started=beginning.started,
         finished=_stamp(now()),
         versions={"python": platform.python_version(), **{p: version(p) for p in PACKAGES}, **admitted.versions},
         base_score=counts.base_score,
         minimum_cell=counts.minimum_cell,
-        sites=counts.sites,
+        sites=_summaries(beginning.sites, counts.sites),
         stages=tuple(histories),
         exchanges=tuple(study.exchanges),
         candidates=evaluate.candidates(evaluations, _federated(plan), plan.evaluation.bootstraps),
@@ -141,6 +142,19 @@ def _run(
     metrics = digest((folder / "metrics.json").read_bytes())
     log.append(Event(Kind.RUN_FINISHED, {"run": request.run, "metrics": metrics}))
     return results
+
+
+def _synthetic(beginning: Beginning, admitted: Admitted) -> tuple[str, ...]:
+    """Sites of the run with invented patients; after a restart those that are away count as they began."""
+    invented = {*admitted.synthetic, *(set(beginning.synthetic) - set(admitted.nodes))}
+    return tuple(site for site in beginning.sites if site in invented)
+
+
+def _summaries(members: Sequence[str], counted: Sequence[SiteSummary]) -> tuple[SiteSummary, ...]:
+    """Give every member a row, also one that missed the exchange of counts."""
+    unknown = SiteSummary(name="", counted=False, patients=None, stays=None, positives=None, excluded={})
+    known = {summary.name: summary for summary in counted}
+    return tuple(known.get(name, unknown.model_copy(update={"name": name})) for name in members)
 
 
 Models = Mapping[Repetition, Mapping[str, Model]]

@@ -16,7 +16,7 @@ from common.exceptions import ConfigurationError, DataError
 from common.serialization import digest_json
 from common.tasks.base import Task
 
-SYNTHETIC_MARKER = "SYNTHETIC"
+SYNTHETIC_MARKER = "SYNTHETIC.json"
 """File that a generator of invented patients leaves in its folder; the label follows the data, not the plan."""
 
 
@@ -43,7 +43,7 @@ class Cohort:
     digest : str
         SHA-256 over the content of the input files.
     synthetic : bool
-        Whether the folder carries :data:`SYNTHETIC_MARKER`: no real patient is in it.
+        Whether the folder is marked as invented, see :func:`is_synthetic`.
 
     Raises
     ------
@@ -146,6 +146,11 @@ def find(name: str) -> Dataset:
     return cast(
         Dataset, extensions.load(__file__, "client.datasets", name, kind="data source", error=ConfigurationError)
     )
+
+
+def is_synthetic(folder: Path) -> bool:
+    """Tell whether a folder carries :data:`SYNTHETIC_MARKER`, whatever its case, and however damaged it is."""
+    return any(path.name.lower() == SYNTHETIC_MARKER.lower() for path in folder.iterdir())
 
 
 def _set(cohort: Cohort, name: str, value: object) -> None:

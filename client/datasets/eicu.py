@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import common
-from client.datasets.base import SYNTHETIC_MARKER, Cohort, Select
+from client.datasets.base import Cohort, Select, is_synthetic
 from client.datasets.reading.csv import Tables
 from client.datasets.reading.rows import Rows
 from common.exceptions import ConfigurationError, DataError, PlanError
@@ -124,7 +124,7 @@ def load(folder: Path, task: Task, select: Select) -> Cohort:
             references=_references(tables, stays),
             excluded=excluded,
             digest=tables.digest,
-            synthetic=(folder / SYNTHETIC_MARKER).exists(),
+            synthetic=is_synthetic(folder),
         )
 
 

@@ -56,7 +56,7 @@ def tally(federated: Line, own: Line, sites: Sequence[str]) -> Tally | None:
     return Tally(tuple(known), tuple(helped), tuple(clearly), gain)
 
 
-def answer(all_lines: Sequence[Line], sites: Sequence[str], synthetic: bool) -> Answer:
+def answer(all_lines: Sequence[Line], sites: Sequence[str], synthetic: Sequence[str]) -> Answer:
     """Say whether federation helped, against training alone and against averaging the local models."""
     best, own = leading(all_lines), next(iter(of_kind(all_lines, "local")), None)
     count = tally(best, own, sites) if best and own else None
@@ -67,7 +67,7 @@ def answer(all_lines: Sequence[Line], sites: Sequence[str], synthetic: bool) -> 
         *(_per_site(best, own, count) if best and own and count else ()),
         *_averaging(federated, averaged),
         *_not_counted(best, own, sites, count),
-        *(["The patients are synthetic: the figures say nothing about real ones."] if synthetic else ()),
+        *_synthetic(sites, synthetic),
     ]
     averaging_wins = bool(federated and averaged and better(averaged, federated))
     return Answer(_headline(count, averaging_wins), tuple(sentences))
@@ -158,6 +158,13 @@ def _not_counted(best: Line | None, own: Line | None, sites: Sequence[str], coun
         return []
     names = ", ".join(absent) if len(absent) <= 5 else f"{len(absent)} sites"
     return [f"Not counted, because figures are withheld or missing: {names}."]
+
+
+def _synthetic(sites: Sequence[str], synthetic: Sequence[str]) -> list[str]:
+    if set(sites) <= set(synthetic):
+        return ["The patients are synthetic: the figures say nothing about real ones."]
+    names = ", ".join(synthetic)
+    return [f"Patients of {names} are synthetic: no figure they are part of is about real ones."] if names else []
 
 
 def _auroc(line: Line) -> float:

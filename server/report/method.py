@@ -21,8 +21,15 @@ _CREDITS = {"eicu": _EICU}
 
 
 def attributions(results: Results, plan: Plan) -> list[str]:
-    """Credit the source of real data, as its licence asks."""
-    return [_CREDITS[plan.data.source]] if plan.data.source in _CREDITS and not results.synthetic else []
+    """Credit the source of real data, as its licence asks, where at least one site has any."""
+    return [_CREDITS[plan.data.source]] if plan.data.source in _CREDITS and not results.only_synthetic else []
+
+
+def label(results: Results) -> str:
+    """Say so loudly where patients are invented; nothing where all are real."""
+    if results.only_synthetic:
+        return "SYNTHETIC DATA, NO REAL PATIENTS"
+    return f"SOME SITES ARE SYNTHETIC: {', '.join(results.synthetic)}" if results.synthetic else ""
 
 
 def measured(results: Results, plan: Plan, shown: Sequence[Line]) -> list[str]:

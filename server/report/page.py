@@ -64,6 +64,7 @@ def render(results: Results) -> str:
     return environment.from_string(PAGE).render(
         css=Markup(CSS),
         results=results,
+        label=method.label(results),
         plan=plan,
         plan_text="\n".join(_settings(parse(results.plan))),
         units=f"{find(plan.task).unit}s",

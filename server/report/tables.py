@@ -57,17 +57,22 @@ def cross_site(lines: Sequence[Line], sites: Sequence[str]) -> list[Row]:
 
 
 def cohort(results: Results) -> list[Row]:
-    """Count patients, stays and outcomes of every site, and their sums where nothing is withheld."""
+    """Count patients, stays and outcomes of every site, and their sums where all are known; mark invented ones."""
     rows = []
     for site in results.sites:
-        rows.append(Row(site.name, (
+        name = f"{site.name} (SYNTHETIC)" if site.name in results.synthetic else site.name
+        if not site.counted:
+            rows.append(Row(name, (Cell(ABSENT),) * 3))
+            continue
+        rows.append(Row(name, (
             small(site.patients, results.minimum_cell),
             small(site.stays, results.minimum_cell),
             # A count of outcomes is also withheld when those without the outcome are few.
             withheld() if site.positives is None else Cell(f"{site.positives:,}", _share(site.positives, site.stays)),
         )))  # fmt: skip
     totals = [_total(getattr(site, name) for site in results.sites) for name in ("patients", "stays", "positives")]
-    cells = tuple(withheld() if total is None else Cell(f"{total:,}") for total in totals)
+    unknown = withheld() if all(site.counted for site in results.sites) else Cell(ABSENT)
+    cells = tuple(unknown if total is None else Cell(f"{total:,}") for total in totals)
     return [*rows, Row("All sites", cells)] if len(results.sites) > 1 else rows
 
 

@@ -40,7 +40,7 @@ PAGE = """
 <body>
 <header>
 <p><span class="brand">Fedward</span>
-{%- if results.synthetic %}&ensp;<strong class="badge">SYNTHETIC DATA, NO REAL PATIENTS</strong>{% endif %}</p>
+{%- if label %}&ensp;<strong class="badge">{{ label }}</strong>{% endif %}</p>
 <h1>{{ plan.title }}</h1>
 <dl class="facts">
 {%- for name, value in facts %}<div><dt>{{ name }}</dt><dd>{{ value }}</dd></div>{% endfor %}</dl>

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from client.datasets.base import SYNTHETIC_MARKER
 from common.seeding import generator
+from common.serialization import canonical
 from simulations.synthetic.eicu_columns import CONSTANT, DIAGNOSES, HEADERS
 from simulations.synthetic.hospitals import Hospital, simulate
 from simulations.synthetic.physiology import DISEASES
@@ -33,6 +34,8 @@ conclusion of any kind can be drawn from it.
 seed {seed}, {stays} stays a hospital
 {names}
 """
+VERSION = 1
+"""Of the generator, kept in the marker: the same version and arguments give the same bytes."""
 Columns = dict[str, NDArray[Any]]
 
 
@@ -50,6 +53,10 @@ def generate(hospitals: int, stays_per_hospital: int, seed: int, folder: Path) -
         Created where needed; files of the same names are replaced.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    # The marker is there before the first invented row, so that half a folder is labelled too.
+    made = {"generator": "eicu", "version": VERSION, "seed": seed}
+    size = {"hospitals": hospitals, "stays_per_hospital": stays_per_hospital}
+    (folder / SYNTHETIC_MARKER).write_bytes(canonical(made | size))
     drawn = simulate(hospitals, stays_per_hospital, seed)
     tables: dict[str, list[Columns]] = {name: [] for name in HEADERS}
     for hospital in drawn:
@@ -58,7 +65,6 @@ def generate(hospitals: int, stays_per_hospital: int, seed: int, folder: Path) -
     for name, parts in tables.items():
         _write(folder / f"{name}.csv.gz", HEADERS[name], parts)
     names = "\n".join(f"hospital {h.number}: SYNTHETIC hospital {h.number}, {h.region}" for h in drawn)
-    (folder / SYNTHETIC_MARKER).write_text("no real patient is in this folder\n", encoding="utf-8")
     (folder / "README.txt").write_text(
         NOTICE.format(seed=seed, stays=stays_per_hospital, names=names), encoding="utf-8"
     )

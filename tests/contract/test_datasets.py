@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from client.datasets.base import Select, find, names
+from client.datasets.base import SYNTHETIC_MARKER, Select, find, names
 from common.exceptions import DataError
 from common.tasks.base import find as find_task
 
@@ -58,6 +59,20 @@ def test_loading_twice_is_the_same(source: tuple[str, Path]) -> None:
     assert np.array_equal(first.features, second.features, equal_nan=True)
     assert first.patients.tolist() == second.patients.tolist()
     assert (first.labels.tolist(), first.digest) == (second.labels.tolist(), second.digest)
+
+
+def test_the_marker_in_the_folder_decides_what_is_synthetic(source: tuple[str, Path], tmp_path: Path) -> None:
+    dataset, folder = find(source[0]), tmp_path / "copy"
+    (select, *_) = dataset.sites(source[1], "hospital").values()
+    marked = dataset.load(source[1], TASK, select)
+    assert marked.synthetic
+    assert marked.select(np.arange(3)).synthetic
+    shutil.copytree(source[1], folder)
+    (folder / SYNTHETIC_MARKER).unlink()
+    plain = dataset.load(folder, TASK, select)
+    assert not plain.synthetic
+    assert not plain.select(np.arange(3)).synthetic
+    assert plain.digest == marked.digest
 
 
 def test_an_empty_folder_is_refused(source: tuple[str, Path], tmp_path: Path) -> None:

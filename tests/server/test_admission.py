@@ -110,6 +110,23 @@ def test_another_schema_is_refused_with_who_has_which(trial, named):
     assert "hospital-2 (abababababab)" in str(failure.value)
 
 
+def test_the_sites_themselves_say_whose_patients_are_invented(trial):
+    one = trial()
+    assert admission(one).synthetic == ALL
+    one.again().change("hospital-2", "admission-reply", lambda c: c["body"].update(synthetic=False))
+    assert admission(one).synthetic == ("hospital-1", "hospital-3")
+    for name in ("hospital-1", "hospital-3"):
+        one.network.change(name, "admission-reply", lambda c: c["body"].update(synthetic=False))
+    assert admission(one).synthetic == ()
+
+
+def test_a_site_that_does_not_say_whether_its_patients_are_invented_is_refused(trial):
+    one = trial(FAIL)
+    one.network.change("hospital-2", "admission-reply", lambda c: c["body"].pop("synthetic"))
+    with pytest.raises(QuorumError, match=r"admission: missing hospital-2: invalid reply: .*synthetic"):
+        admission(one)
+
+
 def test_other_features_under_the_same_digest_are_refused(trial):
     one = trial()
     one.network.change("hospital-1", "admission-reply", lambda c: c["body"]["feature_names"].reverse())

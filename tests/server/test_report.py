@@ -85,7 +85,8 @@ def simulated(
         (seed, name, fold) for seed in seeds for name in ("fedxgb_bagging", "fedxgb_cyclic", "local") for fold in (0, 1)
     ]
     return Results(
-        run="2026-11-20-demo-3f9a", plan=plan.to_json(), plan_digest=plan.digest, engine="in-process", synthetic=True,
+        run="2026-11-20-demo-3f9a", plan=plan.to_json(), plan_digest=plan.digest, engine="in-process",
+        synthetic=tuple(sizes),
         started="2026-11-20T14:03:10+00:00", finished="2026-11-20T14:04:31+00:00",
         versions={"fedward": "0.1.0", "flwr": "1.41.0", "python": "3.11.2", "xgboost": "3.2.0"},
         base_score=0.1429, minimum_cell=11,
@@ -267,7 +268,7 @@ def test_matrix_shows_each_model_at_each_site(results, page):
 
 
 def test_withheld_counts_are_never_shown_as_a_number(page):
-    rows = {row[0][0]: [text for text, _ in row[1:]] for row in page.tables["Sites"]}
+    rows = {row[0][0].removesuffix(" (SYNTHETIC)"): [text for text, _ in row[1:]] for row in page.tables["Sites"]}
     # Few survivors also withhold the deaths, so "<11" would be a guess there.
     assert rows[WITHHELD] == ["<11", "<11", "withheld"]
     assert rows["All sites"] == ["withheld"] * 3, "a sum would tell the withheld count"
@@ -299,18 +300,39 @@ def test_traffic_and_models_are_listed(results, page):
 
 
 def test_synthetic_data_are_called_so_and_real_data_credited(results, page):
-    real = Page(render(results.model_copy(update={"synthetic": False})))
+    real = Page(render(results.model_copy(update={"synthetic": ()})))
     assert "SYNTHETIC DATA" in page.text
     assert "Open Database License" not in page.text
     assert "SYNTHETIC DATA" not in real.text
     assert "Open Database License" in real.text
     assert "Goldberger" in real.text
+    assert "synthetic:" not in real.text
+
+
+def test_a_mixture_is_named_marked_and_credited(results, page):
+    mixed = Page(render(results.model_copy(update={"synthetic": ("dunmore", WITHHELD)})))
+    assert f"SOME SITES ARE SYNTHETIC: dunmore, {WITHHELD}" in mixed.text
+    assert "NO REAL PATIENTS" not in mixed.text
+    assert "Open Database License" in mixed.text
+    named = [row[0][0] for row in mixed.tables["Sites"][1:]]
+    invented = ("dunmore", WITHHELD)
+    assert named == [*(f"{s} (SYNTHETIC)" if s in invented else s for s in SIZES), "All sites"]
+    assert [row[0][0] for row in page.tables["Sites"][1:-1]] == [f"{site} (SYNTHETIC)" for site in SIZES]
+
+
+def test_counts_that_never_came_are_not_called_small(results):
+    first, *others = results.sites
+    missed = SiteSummary(name=first.name, counted=False, patients=None, stays=None, positives=None, excluded={})
+    found = Page(render(results.model_copy(update={"sites": (missed, *others), "synthetic": ()})))
+    rows = {row[0][0]: [text for text, _ in row[1:]] for row in found.tables["Sites"]}
+    assert rows[first.name] == rows["All sites"] == ["–"] * 3
+    assert [row[1][0] for row in found.tables["Excluded stays"][1:]] == ["–"] * 2
 
 
 def test_one_site(results):
     page = Page(render(simulated(sizes={"a": 400})))
     assert [row[0][0] for row in page.tables["AUROC"][1:]] == ["All patients", "a"]
-    assert [row[0][0] for row in page.tables["Sites"][1:]] == ["a"]
+    assert [row[0][0] for row in page.tables["Sites"][1:]] == ["a (SYNTHETIC)"]
     assert "the one site" in page.text
 
 
@@ -384,7 +406,7 @@ def line(kind: str, label: str, values: dict[str, float | None], width: float = 
     return Line(label, label, kind, "#000", "o", "-", figures, None)
 
 
-def said(*shown: Line, synthetic: bool = False):
+def said(*shown: Line, synthetic: tuple[str, ...] = ()):
     return answer(shown, ("a", "b", "c"), synthetic)
 
 
@@ -442,11 +464,17 @@ def test_answer_says_only_when_few_sites_gain_and_names_who_is_not_counted():
     found = said(
         line("federated", "Federated bagging", {"a": 0.7, "b": 0.75, "c": None, "overall": 0.7}),
         line("local", "Own local model", {"a": 0.8, "b": 0.74, "c": None}),
-        synthetic=True,
+        synthetic=("a", "b", "c"),
     )
     assert found.headline == "Federation helped at 1 of 2 sites."
     assert "Not counted, because figures are withheld or missing: c." in found.sentences
-    assert "synthetic" in found.sentences[-1]
+    assert found.sentences[-1] == "The patients are synthetic: the figures say nothing about real ones."
+
+
+def test_answer_says_which_sites_are_synthetic():
+    known = line("federated", "Federated bagging", {"a": 0.7, "overall": 0.7})
+    assert "Patients of b, c are synthetic" in said(known, synthetic=("b", "c")).sentences[-1]
+    assert not any("synthetic" in sentence for sentence in said(known).sentences)
 
 
 @pytest.mark.parametrize(

@@ -175,6 +175,21 @@ def test_a_silent_site_is_left_behind_by_the_rule(trial):
     assert {m.name: m.trees for m in found.models}["fedxgb_bagging"] == 2 * 2 * 2
 
 
+def test_a_member_that_only_missed_the_counts_has_a_row_all_the_same(trial):
+    one = trial()
+    one.network.silence("hospital-2", "statistics")
+    one.network.at = {3: one.network.release}
+    found = one.run()
+    assert found.decisions[0] == "statistics: went on without hospital-2: no answer within 10 s"
+    assert [(site.name, site.counted) for site in found.sites] == [
+        ("hospital-1", True), ("hospital-2", False), ("hospital-3", True)
+    ]  # fmt: skip
+    missed = found.sites[1]
+    assert (missed.patients, missed.stays, missed.positives, missed.excluded) == (None, None, None, {})
+    assert {s.site for c in found.candidates for s in c.scores} >= {"hospital-2"}
+    assert results.read(one.folder / "metrics.json").sites == found.sites
+
+
 def test_a_silent_site_comes_back_and_catches_up(trial):
     one = trial({"stages": with_rounds(4)})
     one.network.at = {3: lambda: one.network.silence("hospital-2"), 5: one.network.release}
@@ -476,6 +491,33 @@ def test_a_site_that_appears_after_a_restart_does_not_join(trial):
     assert [site.name for site in found.sites] == ["hospital-1", "hospital-2"]
     assert found.decisions == ("admission: went on without hospital-3: no answer within 10 s",)
     assert {m.name for m in found.models if m.name.startswith("local/")} == {"local/hospital-1", "local/hospital-2"}
+
+
+def test_after_a_restart_the_sites_that_are_away_count_as_they_began(trial):
+    one = trial()
+    one.network.change("hospital-1", "admission-reply", set_to(synthetic=False))
+    one.network.change("hospital-3", "admission-reply", set_to(synthetic=False))
+    one.network.at = {4: lambda: 1 / 0}
+    with pytest.raises(ZeroDivisionError):
+        one.run()
+    network = one.again()
+    network.silence("hospital-2", "admission")
+    network.change("hospital-1", "admission-reply", set_to(synthetic=False))
+    found = one.run()  # hospital-2 is away, hospital-3 says something else now
+    assert found.synthetic == ("hospital-2", "hospital-3")
+    assert not found.only_synthetic
+
+
+def test_a_site_that_appears_after_a_restart_does_not_change_the_label(trial):
+    one = trial()
+    one.network.silence("hospital-3", "admission")
+    one.network.at = {4: lambda: 1 / 0}
+    with pytest.raises(ZeroDivisionError):
+        one.run()
+    one.again().change("hospital-3", "admission-reply", set_to(synthetic=False))
+    found = one.run()
+    assert found.synthetic == ("hospital-1", "hospital-2")
+    assert found.only_synthetic
 
 
 def test_two_runs_of_one_coordinator_share_its_log_and_nothing_else(trial):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client.datasets.base import Cohort, Select, find, names
+from client.datasets.base import SYNTHETIC_MARKER, Cohort, Select, find, is_synthetic, names
 from common.exceptions import ConfigurationError, DataError
 
 
@@ -99,3 +100,22 @@ def test_datasets_are_found_by_file_name() -> None:
 def test_an_unknown_dataset_is_refused_with_the_known_ones(name: str) -> None:
     with pytest.raises(ConfigurationError, match=r"known: .*eicu"):
         find(name)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\x00", b'{"synthetic":false}'])
+@pytest.mark.parametrize("name", [SYNTHETIC_MARKER, SYNTHETIC_MARKER.lower()])
+def test_a_damaged_marker_still_marks(tmp_path: Path, name: str, content: bytes) -> None:
+    assert not is_synthetic(tmp_path)
+    (tmp_path / name).write_bytes(content)
+    assert is_synthetic(tmp_path)
+
+
+def test_a_marker_that_cannot_be_opened_still_marks(tmp_path: Path) -> None:
+    (tmp_path / SYNTHETIC_MARKER).symlink_to(tmp_path / "gone")
+    assert is_synthetic(tmp_path)
+
+
+def test_files_of_other_names_mark_nothing(tmp_path: Path) -> None:
+    for name in ("README.txt", "SYNTHETIC", f"{SYNTHETIC_MARKER}.bak", "patient.csv.gz"):
+        (tmp_path / name).touch()
+    assert not is_synthetic(tmp_path)

@@ -15,8 +15,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from client.datasets import eicu
-from client.datasets.base import Cohort, Select
+from client.datasets.base import SYNTHETIC_MARKER, Cohort, Select
+from common.serialization import parse
 from common.tasks.base import find
+from simulations.synthetic import eicu_layout
 from simulations.synthetic.eicu_layout import generate
 from simulations.synthetic.hospitals import REGIONS, Hospital, simulate
 from simulations.synthetic.physiology import DISEASES, MEASUREMENTS
@@ -46,6 +48,19 @@ def test_the_same_seed_writes_the_same_bytes_and_another_does_not(tmp_path: Path
     assert all((tmp_path / "a" / name).read_bytes()[4:8] == bytes(4) for name in files if name.endswith(".gz"))
     patients = [(tmp_path / name / "patient.csv.gz").read_bytes() for name in ("a", "c")]
     assert patients[0] != patients[1]
+    marks = [parse((tmp_path / name / SYNTHETIC_MARKER).read_bytes()) for name in ("a", "c")]
+    assert [mark["seed"] for mark in marks] == [1, 2]
+    assert marks[0] == {
+        **{"generator": "eicu", "version": eicu_layout.VERSION, "seed": 1},
+        **{"hospitals": 2, "stays_per_hospital": 60},
+    }
+
+
+def test_a_folder_that_was_not_finished_is_marked_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(eicu_layout, "_write", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        generate(1, 20, 1, tmp_path)
+    assert (tmp_path / SYNTHETIC_MARKER).exists()
 
 
 def test_more_hospitals_leave_the_first_ones_as_they_are() -> None:
