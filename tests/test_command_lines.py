@@ -210,8 +210,12 @@ def test_a_plan_that_cannot_be_run_is_refused_before_anything_is_sent(
 
 def test_names_given_by_a_site_are_shown_as_they_are() -> None:
     evil = "[red]apache[/blue]"
-    found = SimpleNamespace(synthetic=(), only_synthetic=False, candidates=[SimpleNamespace(name=evil, kind="reference", scores=[])],
-                            sites=[SimpleNamespace(name="[bold]alder")])  # fmt: skip
+    found = SimpleNamespace(
+        synthetic=(),
+        only_synthetic=False,
+        candidates=[SimpleNamespace(name=evil, kind="reference", scores=[])],
+        sites=[SimpleNamespace(name="[bold]alder")],
+    )
     for console in (Console(), command_line.console()):
         with console.capture() as shown:
             console.print(following.results_table(cast(Results, found)))
