@@ -65,8 +65,9 @@ def check(
     import numpy as np
 
     from client import policy
-    from client.datasets import base as datasets
+    from client.cohorts.loading import load
     from client.datasets.base import Select
+    from client.preprocessing.table import build
     from client.settings import read
     from client.training.folds import divide
     from common.plan import read as read_plan
@@ -75,24 +76,25 @@ def check(
     study, settings = read_plan(plan), read(folder / "site.toml")
     data = settings.data
     task, select = find(study.task), Select(data.by, data.values)
-    cohort = datasets.find(data.source).load(folder / data.folder, task, select)
-    patients = len(np.unique(cohort.patients))
+    cohort = load(data.source, folder / data.folder, task, select, study.modalities, folder / settings.cache)
+    rows = build(cohort, study.label_column)
+    patients = len(np.unique(rows.patients))
     console = command_line.console()
     table = Table(title=f"{settings.name}: {task.title}", show_header=False)
     for label, value in {
         "patients": patients,
-        "stays": len(cohort.labels),
-        task.label: int(cohort.labels.sum()),
-        "features": len(cohort.feature_names),
-        "values missing": f"{np.isnan(cohort.features).mean():.0%}",
-        **{f"left out: {rule}": count for rule, count in cohort.excluded.items()},
+        f"{task.unit}s": len(rows.labels),
+        study.question.meaning: int(rows.labels.sum()),
+        "features": len(rows.feature_names),
+        "values missing": f"{np.isnan(rows.features).mean():.0%}",
+        **{f"left out: {rule}": count for rule, count in rows.excluded.items()},
     }.items():
         table.add_row(label, str(value))
     console.print(table)
     policy.permit_task(settings.policy, study)
     policy.permit_cohort(settings.policy, patients)
     for repetition in study.repetitions:
-        divide(cohort, study, settings.name, repetition.seed, repetition.fold)
+        divide(rows, study, settings.name, repetition.seed, repetition.fold)
     console.print(f"{settings.name} can take part in {study.name}", style="green")
 
 

@@ -23,12 +23,13 @@ class Part(BaseModel):
 class DataSettings(Part):
     """Where the data lies and which of its rows are this site's.
 
-    ``by`` is "all", "region" or "hospital"; ``values`` names the regions or hospital numbers.
+    ``by`` is "all", "patient" or what the source divides by, such as "region"; ``values`` names
+    the regions, hospital numbers, units.
     """
 
     source: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
     folder: str
-    by: Literal["all", "region", "hospital"] = "all"
+    by: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_]*$")] = "all"
     values: tuple[str, ...] = ()
 
 
@@ -60,6 +61,7 @@ class SiteSettings(Part):
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$")]
     state: str = "state"
+    cache: str = "state/cache"
     data: DataSettings
     policy: Policy = Policy()
     coordinator: CoordinatorSettings | None = None

@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client import policy
-from client.datasets import base as datasets
-from client.datasets.base import Cohort, Select
+from client.cohorts.cohort import Cohort
+from client.cohorts.loading import load
+from client.datasets.base import Select
+from client.preprocessing.table import Table, build
 from client.settings import SiteSettings, read
 from client.training.folds import Fold, divide
 from client.training.store import ModelStore
@@ -29,7 +31,7 @@ class Site:
     """One site in one process.
 
     In a deployment a process answers one message; in a simulation it answers all of them, and what
-    is kept here (cohort, folds, margins) spares reading the data again.
+    is kept here (table, folds, margins) spares reading the data again.
 
     Parameters
     ----------
@@ -45,7 +47,7 @@ class Site:
         self.audit = AuditLog(self.state / "audit.sqlite", self.settings.name)
         self.models = ModelStore(self.state / "models")
         self.lock = threading.RLock()
-        self._cohorts: dict[str, tuple[Cohort, int]] = {}
+        self._tables: dict[tuple[str, str | None], tuple[Table, int]] = {}
         self._folds: dict[tuple[str, int, int], Fold] = {}
         self._margins: dict[tuple[str, int, int], tuple[Model, NDArray[np.float32]]] = {}
 
@@ -70,7 +72,7 @@ class Site:
         self.audit.append(Event(Kind.PLAN_RECEIVED, {"run": run, "plan": plan.digest, "task": plan.task}))
         write_atomic(file, plan.to_json().encode())
 
-    def cohort(self, plan: Plan) -> Cohort:
+    def table(self, plan: Plan) -> Table:
         """Open the data for a plan's task, once a process; audited with digest and counts before it is used.
 
         Raises
@@ -80,28 +82,34 @@ class Site:
         PolicyRefusal
             There are fewer patients than the site's minimum.
         """
-        if plan.task not in self._cohorts:
-            data = self.settings.data
-            source = datasets.find(data.source)
-            task, select = tasks.find(plan.task), Select(data.by, data.values)
-            loaded = source.load(self._home / data.folder, task, select)
-            patients, stays = len(np.unique(loaded.patients)), len(loaded.labels)
-            counts = {"patients": patients, "stays": stays}
-            self.audit.append(Event(Kind.DATA_OPENED, {"task": plan.task, "digest": loaded.digest, **counts}))
-            self._cohorts[plan.task] = loaded, patients
-        cohort, patients = self._cohorts[plan.task]
+        key = (plan.task, plan.label)
+        if key not in self._tables:
+            cohort = self._load(plan)
+            table = build(cohort, plan.label_column)
+            patients = len(np.unique(table.patients))
+            counts = {"patients": patients, "rows": len(table.labels)}
+            self.audit.append(Event(Kind.DATA_OPENED, {"task": plan.task, "digest": cohort.digest, **counts}))
+            self._tables[key] = table, patients
+        table, patients = self._tables[key]
         policy.permit_cohort(self.settings.policy, patients)
-        return cohort
+        return table
+
+    def _load(self, plan: Plan) -> Cohort:
+        data = self.settings.data
+        select, cache = Select(data.by, data.values), self._home / self.settings.cache
+        task = tasks.find(plan.task)
+        return load(data.source, self._home / data.folder, task, select, plan.modalities, cache)
 
     def features(self, plan: Plan) -> int:
-        """Columns of the cohort opened for a plan, 0 when none was opened."""
-        return len(self._cohorts[plan.task][0].feature_names) if plan.task in self._cohorts else 0
+        """Columns of the table opened for a plan, 0 when none was opened."""
+        opened = self._tables.get((plan.task, plan.label))
+        return len(opened[0].feature_names) if opened else 0
 
     def fold(self, plan: Plan, seed: int, fold: int) -> Fold:
         """Return the cohort divided for one repetition, with resampling; see :func:`divide`."""
         key = (plan.digest, seed, fold)
         if key not in self._folds:
-            divided = divide(self.cohort(plan), plan, self.name, seed, fold)
+            divided = divide(self.table(plan), plan, self.name, seed, fold)
             if divided.note:
                 self.audit.append(Event(Kind.DECISION, {"decision": f"resampling: {divided.note}"}))
             self._folds = {key: divided}

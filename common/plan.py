@@ -19,6 +19,7 @@ from common import toml
 from common.exceptions import PlanError
 from common.serialization import canonical, digest
 from common.tasks import base as tasks
+from common.tasks.base import Label
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$")]
 Module = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
@@ -54,7 +55,7 @@ class Sites(Part):
     ``on_missing`` decides: "fail" at once, or "continue" (and log it) while ``quorum`` holds.
     """
 
-    partition: Literal["region", "hospital", "groups"]
+    partition: Literal["region", "hospital", "unit", "patient", "groups"]
     names: tuple[Name, ...] = ()
     groups: dict[Name, Annotated[tuple[str, ...], Field(min_length=1)]] = {}
     quorum: Annotated[int, Field(ge=1)]
@@ -65,6 +66,8 @@ class Sites(Part):
     def _consistent(self) -> Self:
         if (self.partition == "groups") != bool(self.groups):
             raise ValueError("'groups' and partition = \"groups\" belong together")
+        if self.partition == "patient" and not self.names:
+            raise ValueError("partition = \"patient\" needs 'names': part-1, part-2, ..., one a site")
         if self.groups and self.names and set(self.names) - set(self.groups):
             raise ValueError(f"'names' lists sites without a group; groups are: {', '.join(self.groups)}")
         repeated = [name for name, count in Counter(self.names).items() if count > 1]
@@ -166,7 +169,8 @@ class Plan(Part):
     name: Name
     title: Annotated[str, Field(min_length=1, max_length=120)]
     task: Module
-    modalities: tuple[Literal["table"], ...] = ("table",)
+    label: str | None = None
+    modalities: Annotated[tuple[Literal["table", "series"], ...], Field(min_length=1)] = ("table",)
     seeds: tuple[Annotated[int, Field(ge=0, lt=2**31)], ...]
     data: Data
     sites: Sites
@@ -179,6 +183,7 @@ class Plan(Part):
     def _consistent(self) -> Self:
         if self.task not in tasks.names():
             raise ValueError(f"'task' is unknown; known tasks: {', '.join(tasks.names())}")
+        tasks.find(self.task).label(self.label)
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):
             raise ValueError("'seeds' lists at least one seed, each once")
         kinds = [stage.kind for stage in self.stages]
@@ -195,6 +200,16 @@ class Plan(Part):
         if synthetic and self.sites.partition == "hospital" and self.sites.quorum > synthetic.hospitals:
             raise ValueError(f"'sites.quorum' is above data.synthetic.hospitals ({synthetic.hospitals})")
         return self
+
+    @property
+    def question(self) -> Label:
+        """The label that is learnt."""
+        return tasks.find(self.task).labels[self.label_column]
+
+    @property
+    def label_column(self) -> int:
+        """Which of the task's labels is learnt; the only one where ``label`` is left out."""
+        return tasks.find(self.task).label(self.label)
 
     @property
     def repetitions(self) -> Iterator[Repetition]:

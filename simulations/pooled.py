@@ -39,10 +39,10 @@ def add_pooled(results: Results, plan: Plan, files: Mapping[str, Path]) -> Resul
 def train(plan: Plan, files: Mapping[str, Path], base_score: float, repetition: Repetition) -> Model:
     """Train one model on every site's training rows of a repetition."""
     opened = [open_site(file) for _, file in sorted(files.items())]
-    folds = [divide(site.cohort(plan), plan, site.name, repetition.seed, repetition.fold) for site in opened]
+    folds = [divide(site.table(plan), plan, site.name, repetition.seed, repetition.fold) for site in opened]
     features = np.concatenate([fold.features for fold in folds])
     labels = np.concatenate([fold.labels for fold in folds])
-    model = Model(ModelHeader(base_score, opened[0].cohort(plan).feature_names))
+    model = Model(ModelHeader(base_score, opened[0].table(plan).feature_names))
     trees = grow(
         features,
         labels,
@@ -65,11 +65,11 @@ def _size(plan: Plan) -> int:
 
 def _score(plan: Plan, file: Path, seed: int, models: list[Model]) -> EvaluateReply:
     site = open_site(file)
-    cohort = site.cohort(plan)
-    held_out, probabilities = held_out_probabilities(cohort, plan, seed, plan.split.held_out, {NAME: models})
+    table = site.table(plan)
+    held_out, probabilities = held_out_probabilities(table, plan, seed, plan.split.held_out, {NAME: models})
     return evaluate(
         held_out,
-        cohort,
+        table,
         probabilities,
         site=site.name,
         seed=seed,

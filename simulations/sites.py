@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from client.datasets import base as datasets
+from client.cohorts.loading import sites as divide
 from client.datasets.base import Select
 from common.exceptions import PlanError
 from common.plan import Plan
@@ -27,7 +27,7 @@ def partition(plan: Plan, folder: Path) -> dict[str, Select]:
     if plan.sites.groups:
         available = {name: Select("hospital", hospitals) for name, hospitals in plan.sites.groups.items()}
     else:
-        available = datasets.find(plan.data.source).sites(folder, plan.sites.partition)
+        available = divide(plan.data.source, folder, plan.sites.partition, len(plan.sites.names))
     unknown = [name for name in plan.sites.names if name not in available]
     if unknown:
         raise PlanError(f"key 'sites.names': no data for {', '.join(unknown)}; sites here: {', '.join(available)}")

@@ -12,7 +12,7 @@ Regions are those of the hospital table; a hospital without one belongs to no re
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -22,17 +22,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 import common
-from client.datasets.base import Cohort, Select, is_synthetic
+from client.datasets.base import Select, is_synthetic
 from client.datasets.reading.csv import Tables
 from client.datasets.reading.rows import Rows
-from common.exceptions import ConfigurationError, DataError, PlanError
-from common.tasks.base import Task
+from common.clinical.records import NONE, Admissions, Known, Patients, Records, Stays
+from common.exceptions import DataError
 
+DIVISIONS = ("region", "hospital")
+PARTS: frozenset[str] = frozenset()
 STAY = "patientunitstayid"
+ADMISSION = "patienthealthsystemstayid"
 PERSON = "uniquepid"
 STATUS = "hospitaldischargestatus"
+LEFT_UNIT = "unitdischargeoffset"
+LEFT_HOSPITAL = "hospitaldischargeoffset"
 RISK = "predictedhospitalmortality"
 APACHE = ("apacheapsvar", "apachepredvar")
+FIRST_DAY = 24.0
+"""Hours after which all the APACHE variables are known."""
 
 
 @dataclass(frozen=True)
@@ -74,58 +81,99 @@ class Variable:
         return np.where(outside, np.nan, values)[:, None]
 
 
-def load(folder: Path, task: Task, select: Select) -> Cohort:
+def read(folder: Path, select: Select, parts: Collection[str], cache: Path) -> Records:  # noqa: ARG001
     """Read one site's stays.
-
-    A stay is kept when its outcome is known and it has its rows in both APACHE tables.
 
     Parameters
     ----------
     folder : Path
         Holds the tables patient, apacheapsvar, apachepredvar, for a selection by region also
         hospital; apachepatientresult is optional and yields the reference score APACHE IVa.
-    task : Task
-        Only in-hospital mortality.
-    select : Select
+    select, parts, cache
+        See :class:`client.datasets.base.Dataset`.
 
     Raises
     ------
     DataError
-        When a table, column, row or value is not as documented, or no stay is left.
-    PlanError
-        When the task is another one.
+        When a table, column, row or value is not as documented, or no stay has APACHE rows.
     """
-    if task.name != "in_hospital_mortality":
-        raise PlanError(f"dataset 'eicu' offers no task '{task.name}'; it offers in_hospital_mortality")
     variables = _variables()
     with Tables(folder) as tables:
-        columns = [STAY, PERSON, STATUS, *_columns(variables, "patient")]
+        columns = [STAY, PERSON, ADMISSION, STATUS, LEFT_UNIT, LEFT_HOSPITAL, *_columns(variables, "patient")]
         stays = tables.read("patient", columns, where=_where(tables, select))
         stays.require_unique(STAY)
         stays.require_filled(PERSON)
-        died = stays.decode(STATUS, _codes()["outcome"])
-        known = ~np.isnan(died)
-        stays, died = stays.take(known), died[known]
-        apache = [_of_stays(tables, table, _columns(variables, table), stays) for table in APACHE]
-        positions = [_positions(rows, stays) for rows in apache]
-        scored = np.all([position >= 0 for position in positions], axis=0)
-        excluded = {"no outcome": int((~known).sum()), "no APACHE rows": int((~scored).sum())}
-        if not scored.any():
-            raise DataError(f"no stay is left; excluded: {excluded}", file="patient", fix="check the site's selection")
-        stays, died = stays.take(scored), died[scored]
-        aligned = [rows.take(position[scored]) for rows, position in zip(apache, positions, strict=True)]
-        parts = {"patient": stays, **dict(zip(APACHE, aligned, strict=True))}
-        return Cohort(
-            patients=stays.columns[PERSON].astype(np.str_),
-            features=np.hstack([variable.read(parts[variable.table]) for variable in variables]).astype(np.float32),
-            labels=died.astype(np.int8),
-            feature_names=tuple(name for variable in variables for name in variable.names),
-            units=tuple(variable.unit for variable in variables for _ in variable.names),
-            references=_references(tables, stays),
-            excluded=excluded,
+        stays.require_filled(ADMISSION)
+        known, references = _known(tables, stays, variables), _references(tables, stays)
+        people, person_of_stay = np.unique(stays.columns[PERSON].astype(np.str_), return_inverse=True)
+        patients = Patients(people, _by_row(known, "gender=Male", person_of_stay, len(people)))
+        admissions, admission_of_stay = _admissions(stays, person_of_stay, known)
+        return Records(
+            patients=patients,
+            admissions=admissions,
+            stays=_stays(stays, admission_of_stay),
+            known=known,
+            references=references,
             digest=tables.digest,
             synthetic=is_synthetic(folder),
         )
+
+
+def _known(tables: Tables, stays: Rows, variables: tuple[Variable, ...]) -> Known:
+    """Values of the allow-list; a stay without its rows in both APACHE tables has none."""
+    apache = [_of_stays(tables, table, _columns(variables, table), stays) for table in APACHE]
+    positions = [_positions(rows, stays) for rows in apache]
+    recorded = np.all([position >= 0 for position in positions], axis=0)
+    if not recorded.any():
+        raise DataError("no stay has APACHE rows", file="patient", fix="check the site's selection")
+    aligned = [rows.take(position[recorded]) for rows, position in zip(apache, positions, strict=True)]
+    tables_of = {"patient": stays.take(recorded), **dict(zip(APACHE, aligned, strict=True))}
+    found = np.hstack([variable.read(tables_of[variable.table]) for variable in variables]).astype(np.float32)
+    values = np.full((len(stays), found.shape[1]), np.nan, np.float32)
+    values[recorded] = found
+    return Known(
+        values=values,
+        names=tuple(name for variable in variables for name in variable.names),
+        units=tuple(variable.unit for variable in variables for _ in variable.names),
+        hours=FIRST_DAY,
+        recorded=recorded,
+    )
+
+
+def _admissions(stays: Rows, person_of_stay: NDArray[np.int64], known: Known) -> tuple[Admissions, NDArray[np.int64]]:
+    """Hospital admissions in the order of their people, each on a clock of its own from hour 0."""
+    keys = np.char.add(np.char.zfill(person_of_stay.astype(np.str_), 9), stays.columns[ADMISSION].astype(np.str_))
+    _, first, admission_of_stay = np.unique(keys, return_index=True, return_inverse=True)
+    died = stays.decode(STATUS, _codes()["outcome"])[first]
+    length = (stays.measure(LEFT_HOSPITAL) - stays.measure("hospitaladmitoffset"))[first] / 60
+    admissions = Admissions(
+        patient=person_of_stay[first],
+        start=np.zeros(len(first)),
+        end=length,
+        age=_by_row(known, "age", admission_of_stay, len(first)),
+        died=np.where(np.isnan(died), NONE, died).astype(np.int8),
+        death=np.where(died == 1, length, np.nan),
+    )
+    return admissions, admission_of_stay
+
+
+def _stays(stays: Rows, admission_of_stay: NDArray[np.int64]) -> Stays:
+    start = -stays.measure("hospitaladmitoffset") / 60
+    return Stays(
+        admission=admission_of_stay,
+        start=start,
+        end=start + stays.measure(LEFT_UNIT) / 60,
+        unit=stays.columns["unittype"].astype(np.str_),
+    )
+
+
+def _by_row(known: Known, name: str, rows: NDArray[np.int64], count: int) -> NDArray[np.float32]:
+    """Give each person or admission its variable: the last value among the stays that have one."""
+    values = known.values[:, known.names.index(name)]
+    found = np.full(count, np.nan, np.float32)
+    told = ~np.isnan(values)
+    found[rows[told]] = values[told]
+    return found
 
 
 def sites(folder: Path, by: str) -> dict[str, Select]:
@@ -133,13 +181,9 @@ def sites(folder: Path, by: str) -> dict[str, Select]:
 
     Raises
     ------
-    ConfigurationError
-        When `by` is neither "region" nor "hospital".
     DataError
         When the hospital table is not as documented.
     """
-    if by not in ("region", "hospital"):
-        raise ConfigurationError(f"eICU divides by region or hospital, not by '{by}'")
     with Tables(folder) as tables:
         hospitals = tables.read("hospital", ["hospitalid", "region"])
     hospitals.require_unique("hospitalid")

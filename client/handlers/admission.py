@@ -11,11 +11,11 @@ from common.plan import Plan
 def admit(site: Site, plan: Plan, request: AdmissionRequest) -> AdmissionReply:
     """Check plan and cohort against the policy; names and schema leave, no counts."""
     policy.permit_plan(plan, request.plan_digest)
-    cohort = site.cohort(plan)
+    table = site.table(plan)
     return AdmissionReply(
         site=site.name,
-        synthetic=cohort.synthetic,
-        schema_digest=cohort.schema_digest,
-        feature_names=list(cohort.feature_names),
+        synthetic=table.synthetic,
+        schema_digest=table.schema_digest,
+        feature_names=list(table.feature_names),
         versions=software(),
     )

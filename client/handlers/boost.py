@@ -21,7 +21,7 @@ def grow_global(site: Site, plan: Plan, request: BoostRequest) -> BoostReply | B
     from client.training.boosting import grow
     from common.boosting.scoring import probability
 
-    header = ModelHeader(request.base_score, site.cohort(plan).feature_names)
+    header = ModelHeader(request.base_score, site.table(plan).feature_names)
     models = receive(site, plan, header, request, keep=True)
     if isinstance(models, Behind):
         return models
@@ -54,7 +54,7 @@ def grow_alone(site: Site, plan: Plan, request: LocalRequest) -> LocalReply:
     """Train the site's own model, the same trees from the same base score."""
     from client.training.boosting import grow
 
-    header = ModelHeader(request.base_score, site.cohort(plan).feature_names)
+    header = ModelHeader(request.base_score, site.table(plan).feature_names)
     fold = site.fold(plan, request.seed, request.fold)
     margins, _ = site.margins(plan, request.seed, request.fold, Model(header))
     trees = grow(

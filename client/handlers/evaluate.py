@@ -14,8 +14,8 @@ from common.plan import Plan
 
 def score(site: Site, plan: Plan, request: EvaluateRequest) -> EvaluateReply | Behind:
     """Evaluate every candidate on the patients its models have not seen."""
-    cohort = site.cohort(plan)
-    header = ModelHeader(request.base_score, cohort.feature_names)
+    table = site.table(plan)
+    header = ModelHeader(request.base_score, table.feature_names)
     models = receive(site, plan, header, request, keep=False)
     if isinstance(models, Behind):
         return models
@@ -25,10 +25,10 @@ def score(site: Site, plan: Plan, request: EvaluateRequest) -> EvaluateReply | B
     by_name = {
         name: models[folds * position : folds * (position + 1)] for position, name in enumerate(request.candidates)
     }
-    held_out, probabilities = held_out_probabilities(cohort, plan, request.seed, request.folds, by_name)
+    held_out, probabilities = held_out_probabilities(table, plan, request.seed, request.folds, by_name)
     return evaluate(
         held_out,
-        cohort,
+        table,
         probabilities,
         site=site.name,
         seed=request.seed,

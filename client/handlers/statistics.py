@@ -12,11 +12,11 @@ from common.plan import Plan
 
 def count(site: Site, plan: Plan, request: StatisticsRequest) -> StatisticsReply:  # noqa: ARG001
     """Count stays, positives and patients; small cells are withheld, directly and by subtraction."""
-    cohort = site.cohort(plan)
+    table = site.table(plan)
     minimum = site.settings.policy.minimum_cell
-    counts = class_counts(cohort.labels, minimum)
-    excluded = [suppress(stays, minimum) for stays in cohort.excluded.values()]
-    patients = len(np.unique(cohort.patients))
+    counts = class_counts(table.labels, minimum)
+    excluded = [suppress(stays, minimum) for stays in table.excluded.values()]
+    patients = len(np.unique(table.patients))
     # Less the stays or the positives, it would tell how many came back or did not have the outcome.
     others = [count for count in (0, counts.total, counts.positives) if count is not None]
     shown = all(suppress(abs(patients - other), minimum) is not None for other in others)
@@ -25,6 +25,6 @@ def count(site: Site, plan: Plan, request: StatisticsRequest) -> StatisticsReply
         patients=patients if shown else None,
         stays=counts.total,
         positives=counts.positives,
-        rules=list(cohort.excluded),
+        rules=list(table.excluded),
         excluded=[-1 if stays is None else stays for stays in excluded],
     )

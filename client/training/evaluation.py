@@ -8,8 +8,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from client.datasets.base import Cohort
 from client.preprocessing import splits
+from client.preprocessing.table import Table
 from common import metrics, score_histogram, seeding
 from common.boosting.model import Model
 from common.disclosure import class_counts
@@ -24,13 +24,13 @@ Probabilities = Mapping[str, NDArray[np.float64]]
 
 
 def held_out_probabilities(
-    cohort: Cohort, plan: Plan, seed: int, folds: Sequence[int], models: Mapping[str, Sequence[Model]]
+    table: Table, plan: Plan, seed: int, folds: Sequence[int], models: Mapping[str, Sequence[Model]]
 ) -> tuple[NDArray[np.bool_], Probabilities]:
     """Predict every held-out stay with the model that has not seen its patient.
 
     Parameters
     ----------
-    cohort, plan, seed
+    table, plan, seed
     folds : sequence of int
         Held-out folds.
     models : mapping of name to one model a fold
@@ -40,12 +40,12 @@ def held_out_probabilities(
     held_out : (n,) bool
         Stays of patients in any of the folds.
     probabilities : mapping of name to (held_out.sum(),) float64
-        In the cohort's order; with "mean of local" when there are local models, and the scores
+        In the table's order; with "mean of local" when there are local models, and the scores
         shipped with the data, NaN where a stay has none.
     """
     from common.boosting.scoring import probability, score
 
-    fold_of = splits.fold_of(cohort.patients, seed=seed, folds=plan.split.folds)
+    fold_of = splits.fold_of(table.patients, seed=seed, folds=plan.split.folds)
     held_out = np.isin(fold_of, folds)
     found: dict[str, NDArray[np.float64]] = {}
     for name, of_folds in models.items():
@@ -53,7 +53,7 @@ def held_out_probabilities(
         for fold, model in zip(folds, of_folds, strict=True):
             rows = fold_of == fold
             if rows.any():
-                values[rows] = probability(score(model.segments, model.header, cohort.features[rows]))
+                values[rows] = probability(score(model.segments, model.header, table.features[rows]))
         found[name] = values[held_out]
     local = [values for name, values in found.items() if name.startswith("local/")]
     if local:
@@ -63,7 +63,7 @@ def held_out_probabilities(
 
 def evaluate(
     held_out: NDArray[np.bool_],
-    cohort: Cohort,
+    table: Table,
     probabilities: Probabilities,
     *,
     site: str,
@@ -77,9 +77,9 @@ def evaluate(
     Nothing is told when a class among the held-out stays, or among the others, is a small cell: its
     count could be worked out.
     """
-    rows = cohort.select(held_out)
+    rows = table.select(held_out)
     tellable = all(
-        class_counts(labels, minimum_cell).positives is not None for labels in (rows.labels, cohort.labels[~held_out])
+        class_counts(labels, minimum_cell).positives is not None for labels in (rows.labels, table.labels[~held_out])
     )
     references = {
         name: score

@@ -1,4 +1,4 @@
-"""A site's cohort, divided for one repetition: resampled training rows, untouched held-out rows."""
+"""A site's table, divided for one repetition: resampled training rows, untouched held-out rows."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from client.datasets.base import Cohort
 from client.preprocessing import splits
+from client.preprocessing.table import Table
 from client.resampling import base as resampling
 from common import seeding
 from common.plan import Plan
@@ -33,11 +33,11 @@ class Fold:
     features: NDArray[np.float32]
     labels: NDArray[np.int8]
     original: int
-    held_out: Cohort
+    held_out: Table
     note: str
 
 
-def divide(cohort: Cohort, plan: Plan, site: str, seed: int, fold: int) -> Fold:
+def divide(table: Table, plan: Plan, site: str, seed: int, fold: int) -> Fold:
     """Split by patient, then resample the training side.
 
     Raises
@@ -45,10 +45,10 @@ def divide(cohort: Cohort, plan: Plan, site: str, seed: int, fold: int) -> Fold:
     ResamplingError
         The training fold holds one class only.
     """
-    split = splits.split(cohort.patients, seed=seed, folds=plan.split.folds, held_out=fold)
-    splits.assert_disjoint(cohort.patients, split)
-    features, labels = cohort.features[split.train], cohort.labels[split.train]
+    split = splits.split(table.patients, seed=seed, folds=plan.split.folds, held_out=fold)
+    splits.assert_disjoint(table.patients, split)
+    features, labels = table.features[split.train], table.labels[split.train]
     resampling.check_fold(features, labels)
     rng = seeding.generator(seed, site, fold, "resampling")
     resampled = resampling.find(plan.resampling).resample(features, labels, rng)
-    return Fold(resampled.features, resampled.labels, len(labels), cohort.select(split.held_out), resampled.note)
+    return Fold(resampled.features, resampled.labels, len(labels), table.select(split.held_out), resampled.note)

@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from common import extensions
+from common.clinical.examples import Examples
+from common.clinical.features import Features
+from common.clinical.records import Records
 from common.exceptions import PlanError
 
 
 @dataclass(frozen=True)
+class Label:
+    """One question with the answers yes and no.
+
+    Attributes
+    ----------
+    name : str
+        How a plan names it.
+    meaning : str
+        What a label of 1 means, as a report says it.
+    """
+
+    name: str
+    meaning: str
+
+
+@dataclass(frozen=True)
 class Task:
-    """One question asked about one unit of care.
+    """One or several questions asked about one unit of care.
 
     Attributes
     ----------
@@ -18,22 +39,49 @@ class Task:
         Registered name: the name of the file that defines it.
     title : str
         Heading for a report.
-    label : str
-        What a label of 1 means.
     unit : str
         What one row of a cohort is.
     prediction_time : str
         When the prediction is made; no feature may be known only later.
-    horizon_hours : float
-        The same as a number: hours of data from the start of the unit's stay.
+    labels : tuple of Label
+        In the order of the label columns.
+    kind : {"binary", "multilabel", "multiclass"}
+        "multiclass" labels exclude each other: exactly one column of a row is 1.
+    metrics : tuple of str
+        What the field reports for this task, the first one decides.
+    parts : tuple of str
+        Parts of the records the task cannot do without; see ``common.clinical.records.PARTS``.
+    examples : callable
+        Records to examples: inclusion rules, prediction times, labels.
+    features : callable or None
+        Records and examples to the task's own features, when the field defines them for it.
     """
 
     name: str
     title: str
-    label: str
     unit: str
     prediction_time: str
-    horizon_hours: float
+    labels: tuple[Label, ...]
+    kind: Literal["binary", "multilabel", "multiclass"]
+    metrics: tuple[str, ...]
+    parts: tuple[str, ...]
+    examples: Callable[[Records], Examples]
+    features: Callable[[Records, Examples], Features] | None = None
+
+    def label(self, name: str | None) -> int:
+        """Return a label's column; a task with one label needs no name.
+
+        Raises
+        ------
+        PlanError
+            When there is no such label, or several and none is named.
+        """
+        known = [label.name for label in self.labels]
+        if name is None and len(known) == 1:
+            return 0
+        if name not in known:
+            raise PlanError(f"task '{self.name}' has several labels; key 'label' is one of {', '.join(known)}")
+        return known.index(name)
 
 
 def names() -> tuple[str, ...]:

@@ -2,13 +2,42 @@
 
 from __future__ import annotations
 
-from common.tasks.base import Task
+import numpy as np
+
+from common.clinical.examples import Examples, Flow
+from common.clinical.records import NONE, Known, Records
+from common.tasks.base import Label, Task
+
+HOURS = 24.0
+
+
+def examples(records: Records) -> Examples:
+    """One example a stay with a known outcome and a record of its first day."""
+    stays, admissions = records.stays, records.admissions
+    known: Known = records.require("known", "in-hospital mortality after the first day")
+    died = admissions.died[stays.admission]
+    flow = Flow.of(len(stays)).keep("no outcome", died != NONE).keep("no APACHE rows", known.recorded)
+    rows = flow.rows
+    return Examples(
+        patient=admissions.patient[stays.admission[rows]],
+        admission=stays.admission[rows],
+        stay=rows,
+        image=np.full(len(rows), NONE),
+        start=stays.start[rows],
+        time=np.minimum(stays.start[rows] + HOURS, stays.end[rows]),
+        labels=died[rows, None],
+        excluded=flow.excluded,
+    )
+
 
 TASK = Task(
     name="in_hospital_mortality",
     title="In-hospital mortality",
-    label="died in hospital",
     unit="ICU stay",
     prediction_time="24 hours after admission to the unit, or when the patient leaves it if that is sooner",
-    horizon_hours=24.0,
+    labels=(Label("death", "died in hospital"),),
+    kind="binary",
+    metrics=("auroc", "auprc"),
+    parts=(),
+    examples=examples,
 )

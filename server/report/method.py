@@ -37,7 +37,7 @@ def measured(results: Results, plan: Plan, shown: Sequence[Line]) -> list[str]:
     task, folds = find(plan.task), plan.split.held_out
     held_out = f"fold{'s' if len(folds) > 1 else ''} {', '.join(map(str, folds))}{' in turn' if len(folds) > 1 else ''}"
     return [
-        f"Outcome: {task.label}, for each {task.unit}. Prediction time: {task.prediction_time}.",
+        f"Outcome: {plan.question.meaning}, for each {task.unit}. Prediction time: {task.prediction_time}.",
         f"Patients, not stays, are split into {plan.split.folds} folds at each site; held out: {held_out}. "
         "No patient is on both sides of a split.",
         _seeds(results, plan.seeds),

@@ -68,7 +68,7 @@ def render(results: Results) -> str:
         plan=plan,
         plan_text="\n".join(_settings(parse(results.plan))),
         units=f"{find(plan.task).unit}s",
-        outcome=tables.outcome_heading(find(plan.task)),
+        outcome=tables.outcome_heading(plan.question),
         seeds=len(plan.seeds),
         sites=list(sites),
         lines=shown,

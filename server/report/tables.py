@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from common.tasks.base import Task
+from common.tasks.base import Label
 from server.report.answer import point, span
 from server.report.summary import HIGHER_IS_BETTER, OVERALL, Line
 from server.results import Results, StageHistory
@@ -129,9 +129,9 @@ def models(results: Results) -> list[Row]:
     ]  # fmt: skip
 
 
-def outcome_heading(task: Task) -> str:
+def outcome_heading(question: Label) -> str:
     """Write the column heading of the outcome: "Died in hospital"."""
-    return task.label[0].upper() + task.label[1:]
+    return question.meaning[0].upper() + question.meaning[1:]
 
 
 def small(count: int | None, minimum: int) -> Cell:

@@ -17,8 +17,8 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from client.datasets import base as datasets
-from client.datasets.base import Select
+from client.cohorts.loading import load
+from client.datasets.base import ALL
 from common.boosting.model import Model, ModelHeader
 from common.boosting.transfer import pack
 from common.exceptions import DeploymentError
@@ -100,10 +100,10 @@ def _answering(kind: str, folder: Path) -> Cost:
     """Have a new site answer one request in a fresh process."""
     plan = trivial_plan(1, STRATEGY, 1)
     generate(1, FEWEST_STAYS, 1, folder / "hospital")
-    (settings,) = write_settings(plan, folder / "sites", folder / "hospital", {"site": Select("all")}).values()
-    cohort = datasets.find(plan.data.source).load(folder / "hospital", tasks.find(plan.task), Select("all"))
+    (settings,) = write_settings(plan, folder / "sites", folder / "hospital", {"site": ALL}).values()
+    cohort = load(plan.data.source, folder / "hospital", tasks.find(plan.task), ALL, plan.modalities, folder / "cache")
     (seconds, modules, reply), process = in_fresh_process(
-        answer_once, kind, str(settings), plan.to_json(), cohort.feature_names
+        answer_once, kind, str(settings), plan.to_json(), cohort.features.names
     )
     if reply != f"{kind}-reply":
         raise DeploymentError(f"the site answered the {kind} request with: {reply}")

@@ -1,0 +1,1 @@
+"""From records to a cohort: one row a prediction, cut at the prediction time."""

@@ -1,0 +1,176 @@
+"""Records and examples in, cohort out; the one place where the prediction time cuts.
+
+Whatever a modality holds, a row gets only items dated at or before its prediction time. Items whose
+time is unknown are never taken, except that an example about a film has that very film.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from client.cohorts.cohort import Cohort
+from client.cohorts.modalities import Films, Series, Texts, Visits
+from common.clinical.examples import Examples
+from common.clinical.features import Features, nothing
+from common.clinical.records import NONE, Admissions, Diagnoses, Images, Measurements, Notes, Records
+from common.exceptions import DataError
+from common.tasks.base import Task
+
+T = TypeVar("T", np.float32, np.float64)
+Modalities = Collection[Literal["table", "series", "images", "codes", "notes"]]
+PART_OF = {"series": "measurements", "images": "images", "codes": "diagnoses", "notes": "notes"}
+"""The part of the records that a plan's modality is made of."""
+DAY = 24.0
+"""Hours; a film taken this long before the stay still belongs to it."""
+
+
+def wanted_parts(task: Task, modalities: Modalities) -> frozenset[str]:
+    """Return the parts of the records that a task with these modalities reads."""
+    return frozenset(task.parts) | {PART_OF[name] for name in modalities if name in PART_OF}
+
+
+def assemble(records: Records, task: Task, modalities: Modalities) -> Cohort:
+    """Build a site's cohort.
+
+    Raises
+    ------
+    DataError
+        The source lacks what the task or a modality needs, or no example is left.
+    """
+    for part in sorted(wanted_parts(task, modalities)):
+        records.require(part, f"task '{task.name}' or the plan's modalities")
+    examples = task.examples(records)
+    if not len(examples):
+        left_out = ", ".join(f"{rule}: {count}" for rule, count in examples.excluded.items())
+        raise DataError(f"no {task.unit} is left ({left_out})", file="records", fix="check the site's selection")
+    references = {name: _of_stay(score, examples) for name, score in records.references.items()}
+    return Cohort(
+        patients=records.patients.identifier[examples.patient],
+        hours=examples.time - examples.start,
+        labels=examples.labels,
+        label_names=tuple(label.name for label in task.labels),
+        features=_features(records, examples, task) if "table" in modalities else nothing(len(examples)),
+        references={name: score for name, score in references.items() if not np.isnan(score).all()},
+        excluded=examples.excluded,
+        digest=records.digest,
+        synthetic=records.synthetic,
+        series=_series(records, examples) if "series" in modalities else None,
+        images=_films(records, examples) if "images" in modalities else None,
+        visits=_visits(records, examples) if "codes" in modalities else None,
+        notes=_notes(records, examples) if "notes" in modalities else None,
+    )
+
+
+def _features(records: Records, examples: Examples, task: Task) -> Features:
+    """Take the task's own features, or else what the source tells of each stay outright."""
+    if task.features is not None:
+        return task.features(records, examples)
+    known = records.known
+    if known is None:
+        return nothing(len(examples))
+    told = examples.time >= np.minimum(examples.start + known.hours, _of_stay(records.stays.end, examples))
+    return Features(np.where(told[:, None], _of_stay(known.values, examples), np.nan), known.names, known.units)
+
+
+def _of_stay(values: NDArray[T], examples: Examples) -> NDArray[T]:
+    """Values of each example's stay, NaN where it has none."""
+    nobody = np.full((1, *values.shape[1:]), np.nan, values.dtype)
+    return np.concatenate([values, nobody])[examples.stay]  # NONE is the last row
+
+
+def _series(records: Records, examples: Examples) -> Series:
+    """From the start of the row's stay to its prediction time."""
+    part: Measurements = records.require("measurements", "the plan's modalities")
+    first = _position(part.admission, part.time, examples.admission, examples.start, "left")
+    last = _position(part.admission, part.time, examples.admission, examples.time, "right")
+    return Series(
+        first=first,
+        last=np.maximum(first, last),
+        time=part.time,
+        variable=part.variable,
+        value=part.value,
+        start=examples.start,
+        end=examples.time,
+        names=part.names,
+        units=part.units,
+    )
+
+
+def _films(records: Records, examples: Examples) -> Films:
+    """Films from a day before the row's stay to its prediction time; a film's own row has that film."""
+    part: Images = records.require("images", "the plan's modalities")
+    first = _position(part.patient, part.time, examples.patient, examples.start - DAY, "left")
+    last = np.maximum(first, _position(part.patient, part.time, examples.patient, examples.time, "right"))
+    own = examples.image != NONE
+    return Films(
+        first=np.where(own, examples.image, first),
+        last=np.where(own, examples.image + 1, last),
+        path=part.path,
+        view=part.view,
+        time=part.time,
+    )
+
+
+def _visits(records: Records, examples: Examples) -> Visits:
+    """Take the admissions of the person that had ended by the prediction time: codes are assigned at discharge."""
+    part: Diagnoses = records.require("diagnoses", "the plan's modalities")
+    admissions = records.admissions
+    order = np.argsort(part.admission, kind="stable")
+    names = np.char.add(np.char.add(part.version[order].astype(str), ":"), part.code[order])
+    vocabulary, code = np.unique(names, return_inverse=True)
+    first = np.searchsorted(admissions.patient, examples.patient, "left")
+    return Visits(
+        first=first,
+        last=_ended(admissions, examples, first),
+        offsets=np.searchsorted(part.admission[order], np.arange(len(admissions) + 1)),
+        code=code.astype(np.int32),
+        start=admissions.start,
+        end=admissions.end,
+        vocabulary=tuple(vocabulary.tolist()),
+    )
+
+
+def _ended(admissions: Admissions, examples: Examples, first: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where the person's admissions stop that began and ended before; an overlapping one stops them too."""
+    last = first.copy()
+    limit = np.searchsorted(admissions.patient, examples.patient, "right")
+    going = last < limit
+    while going.any():
+        at = np.minimum(last, len(admissions) - 1)
+        going = (last < limit) & (admissions.end[at] <= examples.time)
+        last = last + going
+    return last
+
+
+def _notes(records: Records, examples: Examples) -> Texts:
+    """Take the notes of the row's admission charted by the prediction time."""
+    part: Notes = records.require("notes", "the plan's modalities")
+    first = np.searchsorted(part.admission, examples.admission, "left")
+    last = np.maximum(first, _position(part.admission, part.time, examples.admission, examples.time, "right"))
+    return Texts(first=first, last=last, kind=part.kind, text=part.text, time=part.time)
+
+
+def _position(
+    group: NDArray[np.int64] | NDArray[np.int32],
+    time: NDArray[np.float64],
+    wanted: NDArray[np.int64],
+    moment: NDArray[np.float64],
+    side: Literal["left", "right"],
+) -> NDArray[np.int64]:
+    """Where each moment falls among the items of its group; items are sorted by group, then time, NaN last.
+
+    A NaN moment falls before every item of its group.
+    """
+    low = np.searchsorted(group, wanted, "left")
+    high = np.searchsorted(group, wanted, "right")
+    # Bisection of all rows at once: a search key of (group, time) pairs would double the memory.
+    while (open_ := low < high).any():
+        middle = np.minimum((low + high) // 2, max(len(time) - 1, 0))
+        below = time[middle] < moment if side == "left" else time[middle] <= moment
+        low = np.where(open_ & below, middle + 1, low)
+        high = np.where(open_ & ~below, middle, high)
+    return low

@@ -1,0 +1,114 @@
+"""What trees are trained on: a cohort's table and series as one row of numbers each, for one label."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from client.cohorts.cohort import Cohort
+from common.clinical.features import Features
+from common.clinical.records import NONE
+from common.exceptions import DataError
+from common.serialization import digest_json
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Rows whose answer is known.
+
+    Attributes
+    ----------
+    patients : (n,) str
+        Person identifiers; they never leave the site.
+    features : (n, f) float32
+        NaN is missing; never infinite.
+    labels : (n,) int8
+        0 or 1.
+    feature_names, units : tuple of f str
+    references : mapping of str to (n,) float64
+        Published scores: probability of label 1, NaN is none.
+    excluded : mapping of str to int
+        Inclusion rule to the candidates it lost.
+    synthetic : bool
+    """
+
+    # Rows are kept out of repr(), which ends up in logs and tracebacks.
+    patients: NDArray[np.str_] = field(repr=False)
+    features: NDArray[np.float32] = field(repr=False)
+    labels: NDArray[np.int8] = field(repr=False)
+    feature_names: tuple[str, ...]
+    units: tuple[str, ...]
+    references: Mapping[str, NDArray[np.float64]] = field(repr=False)
+    excluded: Mapping[str, int]
+    synthetic: bool
+
+    def __post_init__(self) -> None:
+        """Freeze the arrays."""
+        for values in (self.patients, self.features, self.labels, *self.references.values()):
+            values.setflags(write=False)
+
+    def select(self, rows: NDArray[Any]) -> Table:
+        """Return the rows at some positions (integers or a mask)."""
+        return Table(
+            patients=self.patients[rows],
+            features=self.features[rows],
+            labels=self.labels[rows],
+            feature_names=self.feature_names,
+            units=self.units,
+            references={name: score[rows] for name, score in self.references.items()},
+            excluded=self.excluded,
+            synthetic=self.synthetic,
+        )
+
+    @property
+    def schema_digest(self) -> str:
+        """SHA-256 of names and units in order: equal at two sites when their columns mean the same."""
+        return digest_json([list(self.feature_names), list(self.units)])
+
+
+def build(cohort: Cohort, label: int) -> Table:
+    """Take the rows with a known answer; features and the summary of the series side by side.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    label : int
+        Column of the label.
+
+    Raises
+    ------
+    DataError
+        No row's answer is known, or there is nothing to learn from.
+    """
+    answers = cohort.labels[:, label]
+    known = answers != NONE
+    if not known.any():
+        raise DataError(f"no row has a known answer to '{cohort.label_names[label]}'", file="cohort", field="labels")
+    features = _features(cohort)
+    if not features.names:
+        raise DataError("no features", file="cohort", fix="name a modality in the plan that this source has")
+    excluded = dict(cohort.excluded)
+    if not known.all():
+        excluded["answer unknown"] = int((~known).sum())
+    return Table(
+        patients=cohort.patients[known],
+        features=features.values[known],
+        labels=answers[known],
+        feature_names=features.names,
+        units=features.units,
+        references={name: score[known] for name, score in cohort.references.items()} if label == 0 else {},
+        excluded=excluded,
+        synthetic=cohort.synthetic,
+    )
+
+
+def _features(cohort: Cohort) -> Features:
+    if cohort.series is None:
+        return cohort.features
+    from client.preprocessing.summary import summarise
+
+    return cohort.features.beside(summarise(cohort.series))

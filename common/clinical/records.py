@@ -1,0 +1,278 @@
+"""A site's records as columns: people, admissions, stays, and what was recorded when.
+
+Every data source yields this form and every task reads it, so a task is written once for all
+sources. All times are hours on one clock of the source's own (float64, NaN is unknown); rows of one
+table point to rows of another by position. Text identifiers never leave the site.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.exceptions import DataError
+
+NONE = -1
+"""Position of a row that does not exist; label that is unknown."""
+PARTS = ("diagnoses", "measurements", "images", "notes")
+"""What a source may have besides people, admissions and stays; it reads only what is wanted of these."""
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """Arrays of one length, read-only; kept out of ``repr``, which ends up in logs and tracebacks."""
+
+    def __post_init__(self) -> None:
+        """Freeze the arrays and check their lengths."""
+        lengths = set()
+        for item in fields(self):
+            values = getattr(self, item.name)
+            if isinstance(values, np.ndarray):
+                lengths.add(len(values))
+                values.setflags(write=False)
+        if len(lengths) > 1:
+            raise DataError("columns of different lengths", file=type(self).__name__.lower())
+
+    def __len__(self) -> int:
+        """Count the rows."""
+        return next(len(v) for item in fields(self) if isinstance(v := getattr(self, item.name), np.ndarray))
+
+    def __repr__(self) -> str:
+        """Name the table and its size, never its content."""
+        return f"<{type(self).__name__}: {len(self)} rows>"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Patients(Columns):
+    """People.
+
+    Attributes
+    ----------
+    identifier : (p,) str
+        One person, one identifier, whatever the number of admissions.
+    male : (p,) float32
+        1, 0, or NaN where unknown or neither.
+    """
+
+    identifier: NDArray[np.str_]
+    male: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Admissions(Columns):
+    """Hospital admissions, by patient and start.
+
+    Attributes
+    ----------
+    patient : (a,) int64
+        Row of the person.
+    start, end : (a,) float64, hours
+    age : (a,) float32, years at the start
+        Ages above 89 are 90.
+    died : (a,) int8
+        1 died in hospital, 0 left alive, -1 unknown.
+    death : (a,) float64, hours
+        When; NaN when alive or unknown.
+    """
+
+    patient: NDArray[np.int64]
+    start: NDArray[np.float64]
+    end: NDArray[np.float64]
+    age: NDArray[np.float32]
+    died: NDArray[np.int8]
+    death: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Known(Columns):
+    """What a source tells of each stay outright, such as APACHE variables or height.
+
+    Attributes
+    ----------
+    values : (s, c) float32
+        NaN is missing; never infinite.
+    names, units : tuple of c str
+    hours : float
+        How long after the start of the stay all of it is known.
+    recorded : (s,) bool
+        Whether the stay has a row at all.
+    """
+
+    values: NDArray[np.float32]
+    names: tuple[str, ...]
+    units: tuple[str, ...]
+    hours: float
+    recorded: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Stays(Columns):
+    """Stays in a unit (intensive care), by admission and start.
+
+    Attributes
+    ----------
+    admission : (s,) int64
+        Row of the admission.
+    start, end : (s,) float64, hours
+    unit : (s,) str
+        The source's name of the unit's type.
+    """
+
+    admission: NDArray[np.int64]
+    start: NDArray[np.float64]
+    end: NDArray[np.float64]
+    unit: NDArray[np.str_]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Diagnoses(Columns):
+    """Diagnosis codes, assigned after discharge unless a time says otherwise.
+
+    Attributes
+    ----------
+    admission : (d,) int64
+    code : (d,) str
+        Upper case, without dot, with its leading zeros.
+    version : (d,) int8
+        9 or 10: ICD-9-CM or ICD-10-CM.
+    """
+
+    admission: NDArray[np.int64]
+    code: NDArray[np.str_]
+    version: NDArray[np.int8]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Measurements(Columns):
+    """Irregular measurements, sorted by admission, then time.
+
+    Attributes
+    ----------
+    admission : (m,) int32
+    time : (m,) float64, hours
+    variable : (m,) int16
+        Position in ``names``.
+    value : (m,) float32
+        In the variable's unit; finite, within its plausible range.
+    names, units : tuple of str
+    """
+
+    admission: NDArray[np.int32]
+    time: NDArray[np.float64]
+    variable: NDArray[np.int16]
+    value: NDArray[np.float32]
+    names: tuple[str, ...]
+    units: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Images(Columns):
+    """Image files with what is known of them, sorted by patient, then time.
+
+    Attributes
+    ----------
+    patient : (i,) int64
+    study : (i,) str
+        Films of one examination share it.
+    time : (i,) float64, hours
+        NaN where the source gives none.
+    path : (i,) str
+        Below the data folder.
+    view : (i,) str
+        "PA", "AP", "LATERAL", "LL", ... or "" where unknown.
+    findings : (i, k) int8
+        1 present, 0 absent, -1 uncertain, -2 not mentioned.
+    finding_names : tuple of k str
+    """
+
+    patient: NDArray[np.int64]
+    study: NDArray[np.str_]
+    time: NDArray[np.float64]
+    path: NDArray[np.str_]
+    view: NDArray[np.str_]
+    findings: NDArray[np.int8]
+    finding_names: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Notes(Columns):
+    """Free text, sorted by admission, then time.
+
+    Attributes
+    ----------
+    admission : (k,) int64
+    time : (k,) float64, hours
+        When it was charted.
+    kind : (k,) str
+        Such as "radiology" or "discharge".
+    text : (k,) object
+    """
+
+    admission: NDArray[np.int64]
+    time: NDArray[np.float64]
+    kind: NDArray[np.str_]
+    text: NDArray[np.object_]
+
+
+@dataclass(frozen=True, eq=False)
+class Records:
+    """Everything one site's source told; None is a part that it lacks or nobody wanted.
+
+    Attributes
+    ----------
+    references : mapping of str to (s,) float64
+        Published scores shipped with the data: probability of death in hospital a stay, NaN is none.
+    digest : str
+        SHA-256 over the content of the files read.
+    synthetic : bool
+        Whether the patients are invented.
+    """
+
+    patients: Patients
+    admissions: Admissions
+    stays: Stays
+    digest: str
+    synthetic: bool
+    known: Known | None = None
+    diagnoses: Diagnoses | None = None
+    measurements: Measurements | None = None
+    images: Images | None = None
+    notes: Notes | None = None
+    references: Mapping[str, NDArray[np.float64]] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+
+    def __post_init__(self) -> None:
+        """Check that every position points to a row."""
+        people, admissions, stays = len(self.patients), len(self.admissions), len(self.stays)
+        _require_rows(self.admissions.patient, people, "admissions")
+        _require_rows(self.stays.admission, admissions, "stays")
+        for name in ("diagnoses", "measurements", "notes"):
+            if (part := getattr(self, name)) is not None:
+                _require_rows(part.admission, admissions, name)
+        if self.images is not None:
+            _require_rows(self.images.patient, people, "images")
+        lengths = [*(len(score) for score in self.references.values()), len(self.known) if self.known else stays]
+        if any(length != stays for length in lengths):
+            raise DataError("not one row a stay", file="records")
+
+    def require(self, part: str, why: str) -> Any:
+        """Return a part, or say that the source has none.
+
+        Raises
+        ------
+        DataError
+            Naming the part and what needs it.
+        """
+        if (found := getattr(self, part)) is None:
+            raise DataError(f"the source holds no {part}, which {why} needs", file="records")
+        return found
+
+
+def _require_rows(positions: NDArray[Any], rows: int, table: str) -> None:
+    wrong = np.flatnonzero((positions < 0) | (positions >= rows))
+    if len(wrong):
+        raise DataError("points to a row that does not exist", file=table, row=int(wrong[0]) + 1)
