@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from common import command_line
 
@@ -58,44 +57,55 @@ def fetch(
 
 @app.command()
 def check(
-    folder: KitFolder,
-    plan: Annotated[str, typer.Option(help="The plan to check for: a TOML file or a shipped plan's name.")],
+    folder: Annotated[Path | None, typer.Argument(help=f"{KIT} Leave it out to check a folder of data.")] = None,
+    plan: Annotated[str | None, typer.Option(help="The plan to check for: a TOML file or a shipped name.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Without a kit: the folder of data.")] = None,
+    source: Annotated[str | None, typer.Option(help="Without a kit: what the data is, e.g. eicu.")] = None,
+    task: Annotated[str | None, typer.Option(help="Without a plan: what is asked of it, e.g. crd8.")] = None,
+    label: Annotated[str | None, typer.Option(help="One label of the task; all unless named.")] = None,
+    by: Annotated[str, typer.Option(help="Select rows by this, e.g. unit, region, patient.")] = "all",
+    values: Annotated[list[str] | None, typer.Option(help="Which, e.g. medical; may be repeated.")] = None,
+    modality: Annotated[
+        list[str] | None, typer.Option(help="Read only table, series, images, codes or notes; may be repeated.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(dir_okay=False, help="Write the whole report there, one page.")] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Keep what takes long to read there; large event tables need it.")
+    ] = None,
 ) -> None:
-    """Read this site's data as a plan would and say whether the site can take part. Nothing leaves."""
-    import numpy as np
+    """Read data as a plan or task would, tell what it looks like, and whether it can be used. Nothing leaves.
 
-    from client import policy
-    from client.cohorts.loading import load
-    from client.datasets.base import Select
-    from client.preprocessing.table import build
-    from client.settings import read
-    from client.training.folds import divide
-    from common.plan import read as read_plan
-    from common.tasks.base import find
+    Either for a kit: check KIT --plan PLAN. Or before there is one: check --data FOLDER --source SOURCE --task TASK.
+    Exit code 0 says usable, 1 not: the errors are the last lines.
+    """
+    from datetime import UTC, datetime
 
-    study, settings = read_plan(plan), read(folder / "site.toml")
-    data = settings.data
-    task, select = find(study.task), Select(data.by, data.values)
-    cohort = load(data.source, folder / data.folder, task, select, study.modalities, folder / settings.cache)
-    rows = build(cohort, study.label_column)
-    patients = len(np.unique(rows.patients))
+    from client.check import asking, page, terminal
+    from client.check.examining import examine
+    from common.serialization import write_atomic
+
+    without_kit = {"--data": data, "--source": source, "--task": task, "--label": label, "--values": values}
+    if folder and (plan is None or any(without_kit.values()) or modality or cache or by != "all"):
+        raise typer.BadParameter("a kit is checked for a --plan; its site.toml says all else")
+    if folder and plan:
+        question, cache = asking.of_kit(folder, plan)
+    elif data and source:
+        question = asking.of_folder(
+            data, source, task, label=label, by=by, values=values or (), modalities=modality or (), plan=plan
+        )
+    else:
+        raise typer.BadParameter("name a kit and a --plan, or --data, --source and --task")
+    with asking.cache_folder(cache) as kept, terminal.watched():
+        checked = examine(question, kept)
     console = command_line.console()
-    table = Table(title=f"{settings.name}: {task.title}", show_header=False)
-    for label, value in {
-        "patients": patients,
-        f"{task.unit}s": len(rows.labels),
-        study.question.meaning: int(rows.labels.sum()),
-        "features": len(rows.feature_names),
-        "values missing": f"{np.isnan(rows.features).mean():.0%}",
-        **{f"left out: {rule}": count for rule, count in rows.excluded.items()},
-    }.items():
-        table.add_row(label, str(value))
-    console.print(table)
-    policy.permit_task(settings.policy, study)
-    policy.permit_cohort(settings.policy, patients)
-    for repetition in study.repetitions:
-        divide(rows, study, settings.name, repetition.seed, repetition.fold)
-    console.print(f"{settings.name} can take part in {study.name}", style="green")
+    terminal.show(checked, console)
+    if html:
+        write_atomic(html, page.render(checked, datetime.now(UTC).date()).encode())
+        console.print(f"the whole report: {html}")
+    if not checked.verdict.usable:
+        raise typer.Exit(1)
+    if folder and question.plan:
+        console.print(f"{question.site} can take part in {question.plan.name}", style="green")
 
 
 @app.command()

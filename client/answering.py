@@ -74,7 +74,7 @@ def _reply(site: Site, content: RecordDict, context: Context, expected: type[R],
         policy.permit_source(plan, site.settings.data.source)
         policy.permit_request(plan, request)
         reply = _pack(site, run, handler(site, plan, request))
-        egress.inspect(reply, request, plan, site.settings.policy, site.features(plan))
+        egress.inspect(reply, request, plan, site.settings.policy, site.columns(plan))
     except FedwardError as error:
         log.warning("%s: %s", site.name, error)
         reply = _refuse(site, run, error.code, error.public)

@@ -9,7 +9,14 @@ from client.answering import answer
 from client.handlers import admission as admitting
 from client.handlers import boost as boosting
 from client.handlers import statistics as counting
-from common.messages import AdmissionRequest, BoostRequest, EvaluateRequest, LocalRequest, StatisticsRequest
+from common.messages import (
+    AdmissionRequest,
+    BoostRequest,
+    EvaluateRequest,
+    LocalRequest,
+    NoisedStatisticsRequest,
+    StatisticsRequest,
+)
 
 app = ClientApp()
 
@@ -24,6 +31,12 @@ def admission(message: Message, context: Context) -> Message:
 def statistics(message: Message, context: Context) -> Message:
     """Count stays and positives."""
     return answer(message, context, StatisticsRequest, counting.count)
+
+
+@app.query("noised_statistics")
+def noised_statistics(message: Message, context: Context) -> Message:
+    """Count patients, with noise."""
+    return answer(message, context, NoisedStatisticsRequest, counting.count_noised)
 
 
 @app.train("boost")

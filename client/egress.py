@@ -7,11 +7,15 @@ speaks of nothing but what was asked. Refusals are not a handler's to write: it 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from flwr.app import RecordDict
 
 from client.settings import Policy
 from common import records
 from common.boosting.validation import TreeLimits, validate_trees
+from common.clinical.tables import exact_problem, noised_problem
+from common.clinical.variables import Layout, layout
 from common.exceptions import EgressRefusal, ModelError, ProtocolError
 from common.messages import (
     LARGEST_LEAF,
@@ -26,13 +30,14 @@ from common.messages import (
     LocalReply,
     LocalRequest,
     ModelUpdates,
+    NoisedStatisticsReply,
     Payload,
     StatisticsReply,
 )
 from common.plan import Plan
 
 
-def inspect(content: RecordDict, request: Payload, plan: Plan, policy: Policy, features: int) -> None:
+def inspect(content: RecordDict, request: Payload, plan: Plan, policy: Policy, columns: Sequence[str]) -> None:
     """Refuse a reply that carries anything its request does not allow.
 
     Parameters
@@ -43,8 +48,8 @@ def inspect(content: RecordDict, request: Payload, plan: Plan, policy: Policy, f
         What was asked.
     plan, policy
         Bounds on trees; the smallest count, and whether counts per score bin may leave.
-    features : int
-        Columns of the site's cohort; 0 when no data was opened.
+    columns : sequence of str
+        Of the site's table; none when no data was opened.
 
     Raises
     ------
@@ -56,11 +61,23 @@ def inspect(content: RecordDict, request: Payload, plan: Plan, policy: Policy, f
         _, reply = records.decode(content, REPLY_TO[type(request)], *behind)
         if isinstance(reply, BoostReply | LocalReply) and isinstance(request, BoostRequest | LocalRequest):
             limits = TreeLimits(plan.trees.max_depth, LARGEST_LEAF, MAXIMUM_TREE_BYTES)
-            validate_trees(reply.trees, features=features, limits=limits, at_most=request.trees_wanted)
+            validate_trees(reply.trees, features=len(columns), limits=limits, at_most=request.trees_wanted)
     except (ProtocolError, ModelError) as error:
         raise EgressRefusal(f"the reply may not leave: {error}") from error
-    if problem := _beyond(reply, request, policy):
+    problem = _beyond(reply, request, policy)
+    if isinstance(reply, StatisticsReply | NoisedStatisticsReply):
+        problem = problem or _of_tables(reply, plan, policy, layout(plan, columns))
+    if problem:
         raise EgressRefusal(f"the reply may not leave: {problem}")
+
+
+def _of_tables(reply: StatisticsReply | NoisedStatisticsReply, plan: Plan, policy: Policy, asked: Layout) -> str:
+    """Say what is wrong with the tables of a reply; empty when nothing."""
+    if policy.describe != "features" and len(reply.cells) > sum(variable.cells for variable in asked.labels):
+        return "this site describes no features"
+    if isinstance(reply, NoisedStatisticsReply):
+        return noised_problem(reply, asked, plan.statistics.epsilon)
+    return exact_problem(reply, asked, policy.minimum_cell)
 
 
 def _beyond(reply: Payload, request: Payload, policy: Policy) -> str:

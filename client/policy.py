@@ -6,8 +6,11 @@
 4. An evaluation shares at most what the site shares.
 5. A request asks for nothing beyond its plan: another seed or fold would be another overlapping
    group of patients, and the difference of two groups is a few of them. An evaluation scores the
-   plan's models only, by name; that the coordinator did not make them up cannot be seen here.
+   plan's models only, by name; that the coordinator did not make them up cannot be seen here. Where the
+   plan wants noise, exact counts are not asked for.
 6. The data is of the source the plan names.
+7. Statistics cost a patient at most ``maximum_epsilon``; counts without noise have no such bound.
+8. Statistics describe features only where the site allows it.
 """
 
 from __future__ import annotations
@@ -16,7 +19,14 @@ from typing import Literal
 
 from client.settings import Policy
 from common.exceptions import PolicyRefusal
-from common.messages import BoostRequest, EvaluateRequest, LocalRequest, Payload
+from common.messages import (
+    BoostRequest,
+    EvaluateRequest,
+    LocalRequest,
+    NoisedStatisticsRequest,
+    Payload,
+    StatisticsRequest,
+)
 from common.plan import BoostingStage, LocalStage, Plan
 
 
@@ -47,6 +57,8 @@ def permit_request(plan: Plan, request: Payload) -> None:
 def _within(plan: Plan, request: Payload) -> bool:
     if isinstance(request, BoostRequest | LocalRequest | EvaluateRequest) and request.seed not in plan.seeds:
         return False
+    if isinstance(request, StatisticsRequest | NoisedStatisticsRequest):
+        return isinstance(request, NoisedStatisticsRequest) == (plan.statistics.epsilon is not None)
     if isinstance(request, EvaluateRequest):
         known = {stage.name for stage in plan.training if isinstance(stage, BoostingStage)}
         known |= {f"local/{site}" for site in plan.sites.names}
@@ -72,6 +84,18 @@ def permit_source(plan: Plan, source: str) -> None:
     """Rule 6 (PolicyRefusal)."""
     if plan.data.source != source:
         raise PolicyRefusal(f"the plan is for data from {plan.data.source}, this site has {source}")
+
+
+def permit_epsilon(policy: Policy, epsilon: float | None) -> None:
+    """Rule 7 (PolicyRefusal)."""
+    if policy.maximum_epsilon is not None and (epsilon is None or epsilon > policy.maximum_epsilon):
+        asked = "the plan asks for counts without noise" if epsilon is None else f"the plan asks for {epsilon:g}"
+        raise PolicyRefusal(f"statistics may cost at most epsilon = {policy.maximum_epsilon:g} here; {asked}")
+
+
+def described(policy: Policy) -> bool:
+    """Rule 8."""
+    return policy.describe == "features"
 
 
 def shared(policy: Policy, asked: Literal["summary", "curves"]) -> Literal["summary", "curves"]:

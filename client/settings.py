@@ -39,13 +39,17 @@ class Policy(Part):
     ``tasks`` are the prediction tasks it takes part in, none unless listed; ``minimum_cohort`` is
     the fewest patients it trains or evaluates on; ``minimum_cell`` the smallest count it tells;
     ``share`` the most an evaluation may carry: "summary" figures, or "curves", counts of patients
-    per score bin.
+    per score bin; ``describe`` the most that statistics may carry: "counts" of stays, patients and
+    labels, or "features", tables of the features too. With ``maximum_epsilon`` statistics are refused unless
+    they are noised and cost a patient at most that much privacy.
     """
 
     tasks: tuple[str, ...] = ()
     minimum_cohort: Annotated[int, Field(ge=1)] = 20
     minimum_cell: Annotated[int, Field(ge=3)] = 11
     share: Literal["summary", "curves"] = "summary"
+    describe: Literal["counts", "features"] = "counts"
+    maximum_epsilon: Annotated[float, Field(gt=0)] | None = None
 
 
 class CoordinatorSettings(Part):

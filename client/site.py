@@ -100,10 +100,10 @@ class Site:
         task = tasks.find(plan.task)
         return load(data.source, self._home / data.folder, task, select, plan.modalities, cache)
 
-    def features(self, plan: Plan) -> int:
-        """Columns of the table opened for a plan, 0 when none was opened."""
+    def columns(self, plan: Plan) -> tuple[str, ...]:
+        """Names of the columns of the table opened for a plan, none when none was opened."""
         opened = self._tables.get((plan.task, plan.label))
-        return len(opened[0].feature_names) if opened else 0
+        return opened[0].feature_names if opened else ()
 
     def fold(self, plan: Plan, seed: int, fold: int) -> Fold:
         """Return the cohort divided for one repetition, with resampling; see :func:`divide`."""

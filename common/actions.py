@@ -7,6 +7,7 @@ from common.messages import (
     BoostRequest,
     EvaluateRequest,
     LocalRequest,
+    NoisedStatisticsRequest,
     Payload,
     StatisticsRequest,
 )
@@ -14,6 +15,7 @@ from common.messages import (
 ACTION_OF: dict[type[Payload], str] = {
     AdmissionRequest: "query.admission",
     StatisticsRequest: "query.statistics",
+    NoisedStatisticsRequest: "query.noised_statistics",
     BoostRequest: "train.boost",
     LocalRequest: "train.local",
     EvaluateRequest: "evaluate",

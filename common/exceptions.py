@@ -86,7 +86,12 @@ class DataError(FedwardError):
             f"{place}: {problem}" + (f"; {fix}" if fix else ""),
             public=f"DataError in table {file}" + (f", field '{field}'" if field else ""),
         )
-        self.file, self.row, self.field = file, row, field
+        self.problem, self.file, self.row, self.field = problem, file, row, field
+
+    @property
+    def reason(self) -> str:
+        """Field and problem without the place: what refusals of many files are counted by."""
+        return f"{self.field}: {self.problem}" if self.field else self.problem
 
 
 class ModelError(FedwardError):

@@ -26,6 +26,7 @@ ReferenceName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-
 Count = Annotated[int, Field(ge=0, le=10**12)]
 Loss = Annotated[float, Field(ge=0, le=1000)]
 Probability = Annotated[float, Field(gt=0, lt=1)]
+Moment = Annotated[float, Field(ge=-1e12, le=1e12)]
 Figure = Annotated[float, Field(ge=0, le=1)]
 Tree = Annotated[bytes, Field(max_length=MAXIMUM_TREE_BYTES)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
@@ -82,7 +83,14 @@ class StatisticsRequest(Payload):
 
 
 class StatisticsReply(Payload):
-    """Counts, None where withheld; ``rules`` and ``excluded`` are parallel, -1 = withheld."""
+    """Counts, None where withheld; ``rules`` and ``excluded`` are parallel, -1 = withheld.
+
+    ``cells`` are the tables of the labels and then those of the features, flat, one cell after the other as
+    :mod:`common.clinical.variables` lays them out; empty where the plan asks for none, without the features
+    where the site keeps them back. They count stays as :func:`common.disclosure.withhold` tells them.
+    ``moments`` are positions among the tables of the features whose ``means`` and ``deviations`` (standard,
+    of the population) are told.
+    """
 
     kind: ClassVar[str] = "statistics-reply"
     minimum_cell: Count
@@ -91,12 +99,36 @@ class StatisticsReply(Payload):
     positives: Count | None = None
     rules: Annotated[list[Text], Field(max_length=100)]
     excluded: Annotated[list[Annotated[int, Field(ge=-1, le=10**12)]], Field(max_length=100)]
+    cells: Annotated[list[Annotated[int, Field(ge=-2, le=10**12)]], Field(max_length=1_000_000)]
+    moments: Annotated[list[Count], Field(max_length=100_000)]
+    means: Annotated[list[Moment], Field(max_length=100_000)]
+    deviations: Annotated[list[Annotated[Moment, Field(ge=0)]], Field(max_length=100_000)]
 
     @model_validator(mode="after")
     def _parallel(self) -> Self:
         if len(self.rules) != len(self.excluded):
             raise ValueError("one count a rule")
+        if not len(self.moments) == len(self.means) == len(self.deviations):
+            raise ValueError("one mean and one deviation a variable")
         return self
+
+
+class NoisedStatisticsRequest(Payload):
+    """Counts of the whole cohort with the noise of differential privacy, and nothing exact."""
+
+    kind: ClassVar[str] = "noised-statistics"
+
+
+class NoisedStatisticsReply(Payload):
+    """Counts of patients by cell, laid out as in :class:`StatisticsReply`; noise can make them negative.
+
+    ``epsilon`` is what all tables of the plan cost a patient together.
+    """
+
+    kind: ClassVar[str] = "noised-statistics-reply"
+    minimum_cell: Count
+    epsilon: Annotated[float, Field(gt=0, le=100)]
+    cells: Annotated[list[Annotated[int, Field(ge=-(10**12), le=10**12)]], Field(min_length=1, max_length=1_000_000)]
 
 
 class ModelUpdates(Payload):
@@ -210,6 +242,7 @@ class EvaluateReply(Payload):
 REPLY_TO: dict[type[Payload], type[Payload]] = {
     AdmissionRequest: AdmissionReply,
     StatisticsRequest: StatisticsReply,
+    NoisedStatisticsRequest: NoisedStatisticsReply,
     BoostRequest: BoostReply,
     LocalRequest: LocalReply,
     EvaluateRequest: EvaluateReply,

@@ -108,9 +108,31 @@ class Trees(Part):
 
 
 class StatisticsStage(Part):
-    """Counts with small-cell suppression: the agreed base score comes from here."""
+    """Counts with small-cell suppression: the agreed base score comes from here.
+
+    ``features`` names variables whose distributions the sites describe too, or is "all"; ``ranges`` states, as
+    (low, high), over which numbers a variable's histogram is spread, where the project ships no range or another one.
+    With ``epsilon`` every count is noised instead of suppressed: that much privacy a patient, at each site.
+    """
 
     kind: Literal["statistics"]
+    features: Literal["all"] | tuple[Annotated[str, Field(min_length=1, max_length=400)], ...] = ()
+    ranges: dict[str, tuple[float, float]] = {}
+    epsilon: Annotated[float, Field(gt=0, le=100)] | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.features != "all" and len(set(self.features)) != len(self.features):
+            raise ValueError("'features' lists a variable twice")
+        for name, (low, high) in self.ranges.items():
+            if not low < high or (self.features != "all" and name not in self.features):
+                raise ValueError(f"'ranges.{name}' is (low, high) of one of the 'features'")
+        return self
+
+    @property
+    def tabulated(self) -> bool:
+        """Whether sites send tables of labels and features, beyond the counts that every plan asks for."""
+        return bool(self.features) or self.epsilon is not None
 
 
 class BoostingStage(Part):
@@ -220,6 +242,11 @@ class Plan(Part):
     def training(self) -> tuple[TrainingStage, ...]:
         """The stages that train models, in order."""
         return tuple(stage for stage in self.stages if isinstance(stage, TrainingStage))
+
+    @property
+    def statistics(self) -> StatisticsStage:
+        """The first stage."""
+        return next(stage for stage in self.stages if isinstance(stage, StatisticsStage))
 
     @property
     def evaluation(self) -> EvaluateStage:

@@ -67,6 +67,7 @@ _SITE_SETTINGS = """\
 # minimum_cohort = 20      # fewest patients it trains or evaluates on
 # minimum_cell = 11        # smallest count it tells
 # share = "summary"        # most that an evaluation may carry: "summary", or "curves" (see SECURITY.md)
+# describe = "counts"      # most that statistics may carry: "counts", or "features", tables of the features too
 
 name = "{site}"
 

@@ -62,7 +62,7 @@ class Candidate(Part):
 
 
 class SiteSummary(Part):
-    """A site that took part. Counts are None where withheld.
+    """A site that took part. Counts are None where withheld; with noise stays are not counted.
 
     ``counted`` is False for a member that missed the exchange of counts: its counts are unknown.
     """
@@ -73,6 +73,50 @@ class SiteSummary(Part):
     stays: int | None
     positives: int | None
     excluded: dict[str, int | None]
+
+
+class TableAtSite(Part):
+    """One variable at one site, the missing first.
+
+    Cells as the site told them: with noise, when they may be negative, or as
+    :func:`common.disclosure.withhold` has them: -1 together with the next, -2 with the one before.
+    Mean and standard deviation (of the population) are rounded to three digits, None where withheld.
+    """
+
+    site: str
+    cells: tuple[int, ...]
+    mean: float | None = None
+    deviation: float | None = None
+
+
+class Distribution(Part):
+    """One variable at every site that tells of it, and over all of these.
+
+    ``cells`` are the missing, then one a category, or one more than the ``edges`` of a number; of the
+    ``values``, about. Over all sites they are estimates, exact where every site tells the cell. ``mean``
+    and ``deviation`` are over all known values, and so are the ``quantiles``, those of
+    :data:`server.pooling.QUANTILES`.
+    """
+
+    name: str
+    unit: str
+    categories: tuple[str, ...]
+    edges: tuple[float, ...]
+    values: tuple[float, ...]
+    continuous: bool
+    sites: tuple[TableAtSite, ...]
+    cells: tuple[float, ...]
+    mean: float | None = None
+    deviation: float | None = None
+    quantiles: tuple[float, ...] = ()
+
+
+class Description(Part):
+    """What the data of the sites looks like; with ``epsilon``, counted a patient and noised at each site."""
+
+    epsilon: float | None
+    labels: tuple[Distribution, ...]
+    features: tuple[Distribution, ...]
 
 
 class Round(Part):
@@ -132,6 +176,7 @@ class Results(Part):
     base_score: float
     minimum_cell: int
     sites: tuple[SiteSummary, ...]
+    description: Description | None = None
     stages: tuple[StageHistory, ...]
     exchanges: tuple[Exchange, ...] = ()
     candidates: tuple[Candidate, ...]

@@ -131,6 +131,7 @@ def _run(
         base_score=counts.base_score,
         minimum_cell=counts.minimum_cell,
         sites=_summaries(beginning.sites, counts.sites),
+        description=counts.description,
         stages=tuple(histories),
         exchanges=tuple(study.exchanges),
         candidates=evaluate.candidates(evaluations, _federated(plan), plan.evaluation.bootstraps),

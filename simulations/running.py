@@ -31,6 +31,8 @@ from simulations.synthetic.eicu_layout import generate
 from strategies import base as strategies
 
 Engine = Literal["in-process", "ray"]
+CACHE = ".cache"
+"""Folder beside the runs that all their sites share; no run can have that name."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def _lay_out(plan: Plan, folder: Path, data: Path | None, engine: Engine) -> Sim
         raise PlanError(f"plan {plan.name} runs on real data: say where it lies with --data FOLDER")
     sites = partition(plan, data)
     plan = plan.inviting(tuple(sites))
-    files = write_settings(plan, folder / "sites", data, sites)
+    files = write_settings(plan, folder / "sites", data, sites, cache=folder.parent / CACHE)
     layout = {"plan": plan.to_json(), "engine": engine, "sites": list(files)}
     write_atomic(folder / "simulation.json", canonical(layout))
     return Simulation(folder, plan, files, engine)

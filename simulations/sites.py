@@ -34,39 +34,45 @@ def partition(plan: Plan, folder: Path) -> dict[str, Select]:
     return {name: available[name] for name in plan.sites.names or available}
 
 
-def write_settings(plan: Plan, folder: Path, data: Path, sites: Mapping[str, Select]) -> dict[str, Path]:
+def write_settings(
+    plan: Plan, folder: Path, data: Path, sites: Mapping[str, Select], cache: Path | None = None
+) -> dict[str, Path]:
     """Write ``<folder>/<site>/site.toml`` for each site and return the files by site name.
 
-    The policies are open, since all the data is the researcher's: counts per score bin may be shared
-    and small cohorts take part. The small-cell rule stays as at a hospital.
+    Sites of one data folder may share a ``cache``, so that what is slow to parse is parsed once.
+    The policies are open, since all the data is the researcher's: counts per score bin may be shared,
+    features described, and small cohorts take part. The small-cell rule stays as at a hospital.
     """
     files = {}
+    shared = "" if cache is None else f"cache = {_quoted(cache.resolve())}\n"
     for name, select in sites.items():
         home = folder / name
         home.mkdir(parents=True, exist_ok=True)
         files[name] = home / "site.toml"
-        files[name].write_text(f'name = "{name}"\n\n{data_and_policy(plan, data, select)}', encoding="utf-8")
+        files[name].write_text(f'name = "{name}"\n{shared}\n{data_and_policy(plan, data, select)}', encoding="utf-8")
     return files
 
 
 def data_and_policy(plan: Plan, data: Path, select: Select) -> str:
     """Write the tables "data" and "policy" of a ``site.toml``."""
-
-    def quoted(value: object) -> str:
-        return json.dumps(value, ensure_ascii=False)  # a JSON string or list of strings is TOML too
-
     return "\n".join(
         [
             "[data]",
-            f"source = {quoted(plan.data.source)}",
-            f"folder = {quoted(str(data.resolve()))}",
-            f"by = {quoted(select.by)}",
-            f"values = {quoted(list(select.values))}",
+            f"source = {_quoted(plan.data.source)}",
+            f"folder = {_quoted(data.resolve())}",
+            f"by = {_quoted(select.by)}",
+            f"values = {_quoted(list(select.values))}",
             "",
             "[policy]",
-            f"tasks = {quoted([plan.task])}",
+            f"tasks = {_quoted([plan.task])}",
             "minimum_cohort = 1",
             'share = "curves"',
+            'describe = "features"',
             "",
         ]
     )
+
+
+def _quoted(value: str | Path | list[str]) -> str:
+    """Write TOML: a JSON string or list of strings is TOML too."""
+    return json.dumps(str(value) if isinstance(value, Path) else value, ensure_ascii=False)

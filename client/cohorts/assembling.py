@@ -16,7 +16,8 @@ from client.cohorts.cohort import Cohort
 from client.cohorts.modalities import Films, Series, Texts, Visits
 from common.clinical.examples import Examples
 from common.clinical.features import Features, nothing
-from common.clinical.records import NONE, Admissions, Diagnoses, Images, Measurements, Notes, Records
+from common.clinical.records import NONE, Diagnoses, Images, Measurements, Notes, Records
+from common.clinical.timing import past_admissions, position
 from common.exceptions import DataError
 from common.tasks.base import Task
 
@@ -30,7 +31,8 @@ DAY = 24.0
 
 def wanted_parts(task: Task, modalities: Modalities) -> frozenset[str]:
     """Return the parts of the records that a task with these modalities reads."""
-    return frozenset(task.parts) | {PART_OF[name] for name in modalities if name in PART_OF}
+    table = task.feature_parts if "table" in modalities else ()
+    return frozenset(task.parts) | frozenset(table) | {PART_OF[name] for name in modalities if name in PART_OF}
 
 
 def assemble(records: Records, task: Task, modalities: Modalities) -> Cohort:
@@ -72,7 +74,7 @@ def _features(records: Records, examples: Examples, task: Task) -> Features:
     known = records.known
     if known is None:
         return nothing(len(examples))
-    told = examples.time >= np.minimum(examples.start + known.hours, _of_stay(records.stays.end, examples))
+    told = examples.time >= np.fmin(examples.start + known.hours, _of_stay(records.stays.end, examples))
     return Features(np.where(told[:, None], _of_stay(known.values, examples), np.nan), known.names, known.units)
 
 
@@ -85,8 +87,8 @@ def _of_stay(values: NDArray[T], examples: Examples) -> NDArray[T]:
 def _series(records: Records, examples: Examples) -> Series:
     """From the start of the row's stay to its prediction time."""
     part: Measurements = records.require("measurements", "the plan's modalities")
-    first = _position(part.admission, part.time, examples.admission, examples.start, "left")
-    last = _position(part.admission, part.time, examples.admission, examples.time, "right")
+    first = position(part.admission, part.time, examples.admission, examples.start, "left")
+    last = position(part.admission, part.time, examples.admission, examples.time, "right")
     return Series(
         first=first,
         last=np.maximum(first, last),
@@ -103,8 +105,8 @@ def _series(records: Records, examples: Examples) -> Series:
 def _films(records: Records, examples: Examples) -> Films:
     """Films from a day before the row's stay to its prediction time; a film's own row has that film."""
     part: Images = records.require("images", "the plan's modalities")
-    first = _position(part.patient, part.time, examples.patient, examples.start - DAY, "left")
-    last = np.maximum(first, _position(part.patient, part.time, examples.patient, examples.time, "right"))
+    first = position(part.patient, part.time, examples.patient, examples.start - DAY, "left")
+    last = np.maximum(first, position(part.patient, part.time, examples.patient, examples.time, "right"))
     own = examples.image != NONE
     return Films(
         first=np.where(own, examples.image, first),
@@ -112,20 +114,21 @@ def _films(records: Records, examples: Examples) -> Films:
         path=part.path,
         view=part.view,
         time=part.time,
+        row=part.row,
     )
 
 
 def _visits(records: Records, examples: Examples) -> Visits:
-    """Take the admissions of the person that had ended by the prediction time: codes are assigned at discharge."""
+    """Take the person's earlier admissions that had ended by the prediction time: codes are assigned at discharge."""
     part: Diagnoses = records.require("diagnoses", "the plan's modalities")
     admissions = records.admissions
     order = np.argsort(part.admission, kind="stable")
     names = np.char.add(np.char.add(part.version[order].astype(str), ":"), part.code[order])
     vocabulary, code = np.unique(names, return_inverse=True)
-    first = np.searchsorted(admissions.patient, examples.patient, "left")
+    first, last = past_admissions(records, examples.patient, examples.admission, examples.time)
     return Visits(
         first=first,
-        last=_ended(admissions, examples, first),
+        last=last,
         offsets=np.searchsorted(part.admission[order], np.arange(len(admissions) + 1)),
         code=code.astype(np.int32),
         start=admissions.start,
@@ -134,43 +137,9 @@ def _visits(records: Records, examples: Examples) -> Visits:
     )
 
 
-def _ended(admissions: Admissions, examples: Examples, first: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Where the person's admissions stop that began and ended before; an overlapping one stops them too."""
-    last = first.copy()
-    limit = np.searchsorted(admissions.patient, examples.patient, "right")
-    going = last < limit
-    while going.any():
-        at = np.minimum(last, len(admissions) - 1)
-        going = (last < limit) & (admissions.end[at] <= examples.time)
-        last = last + going
-    return last
-
-
 def _notes(records: Records, examples: Examples) -> Texts:
     """Take the notes of the row's admission charted by the prediction time."""
     part: Notes = records.require("notes", "the plan's modalities")
     first = np.searchsorted(part.admission, examples.admission, "left")
-    last = np.maximum(first, _position(part.admission, part.time, examples.admission, examples.time, "right"))
+    last = np.maximum(first, position(part.admission, part.time, examples.admission, examples.time, "right"))
     return Texts(first=first, last=last, kind=part.kind, text=part.text, time=part.time)
-
-
-def _position(
-    group: NDArray[np.int64] | NDArray[np.int32],
-    time: NDArray[np.float64],
-    wanted: NDArray[np.int64],
-    moment: NDArray[np.float64],
-    side: Literal["left", "right"],
-) -> NDArray[np.int64]:
-    """Where each moment falls among the items of its group; items are sorted by group, then time, NaN last.
-
-    A NaN moment falls before every item of its group.
-    """
-    low = np.searchsorted(group, wanted, "left")
-    high = np.searchsorted(group, wanted, "right")
-    # Bisection of all rows at once: a search key of (group, time) pairs would double the memory.
-    while (open_ := low < high).any():
-        middle = np.minimum((low + high) // 2, max(len(time) - 1, 0))
-        below = time[middle] < moment if side == "left" else time[middle] <= moment
-        low = np.where(open_ & below, middle + 1, low)
-        high = np.where(open_ & ~below, middle, high)
-    return low

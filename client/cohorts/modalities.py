@@ -43,6 +43,12 @@ class Modality:
         """Which rows have any item; (n,) bool."""
         return self.last > self.first
 
+    def items(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return row and position of every item that a row owns, row by row, in order of time; (k,) int64 each."""
+        lengths = self.last - self.first
+        row = np.repeat(np.arange(len(lengths)), lengths)
+        return row, np.arange(len(row)) + np.repeat(self.first - np.cumsum(lengths) + lengths, lengths)
+
     def select(self, rows: NDArray[Any]) -> Self:
         """Return some rows (integers or a mask); items are shared, not copied."""
         return replace(self, first=self.first[rows], last=self.last[rows])
@@ -94,11 +100,14 @@ class Films(Modality):
         Below the data folder.
     view : (i,) str
     time : (i,) float64, hours on the source's clock, NaN unknown
+    row : (i,) int64
+        Where the source lists the film; what a message names.
     """
 
     path: NDArray[np.str_]
     view: NDArray[np.str_]
     time: NDArray[np.float64]
+    row: NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False, repr=False)

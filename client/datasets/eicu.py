@@ -25,6 +25,7 @@ import common
 from client.datasets.base import Select, is_synthetic
 from client.datasets.reading.csv import Tables
 from client.datasets.reading.rows import Rows
+from common.clinical.plausible import Implausible, judge
 from common.clinical.records import NONE, Admissions, Known, Patients, Records, Stays
 from common.exceptions import DataError
 
@@ -34,6 +35,7 @@ STAY = "patientunitstayid"
 ADMISSION = "patienthealthsystemstayid"
 PERSON = "uniquepid"
 STATUS = "hospitaldischargestatus"
+ENTERED_HOSPITAL = "hospitaladmitoffset"
 LEFT_UNIT = "unitdischargeoffset"
 LEFT_HOSPITAL = "hospitaldischargeoffset"
 RISK = "predictedhospitalmortality"
@@ -58,8 +60,8 @@ class Variable:
         """Features it yields: itself, or one a category."""
         return tuple(f"{self.column}={name}" for name in self.categories) or (self.column,)
 
-    def read(self, rows: Rows) -> NDArray[np.float64]:
-        """Translate its column into features, shape (n, number of names), NaN where missing.
+    def read(self, rows: Rows) -> tuple[NDArray[np.float64], Implausible | None]:
+        """Translate its column into features, shape (n, number of names), NaN where missing or implausible.
 
         Raises
         ------
@@ -70,15 +72,14 @@ class Variable:
         meanings = {text: np.nan if value is None else float(value) for text, value in self.texts.items()}
         if self.categories:
             code = rows.decode(self.column, meanings | {name: float(i) for i, name in enumerate(self.categories)})
-            return np.where(np.isnan(code)[:, None], np.nan, code[:, None] == np.arange(len(self.categories)))
+            return np.where(np.isnan(code)[:, None], np.nan, code[:, None] == np.arange(len(self.categories))), None
         if self.range is None:
-            return rows.decode(self.column, meanings)[:, None]
+            return rows.decode(self.column, meanings)[:, None], None
         values = rows.measure(self.column, meanings)
-        outside = (values < self.range[0]) | (values > self.range[1])
-        if outside.sum() > max(5, np.isfinite(values).sum() / 2):
-            limits = f"{self.range[0]:g} to {self.range[1]:g} {self.unit}"
-            raise DataError("most values are implausible", file=rows.file, field=self.column, fix=f"expected {limits}")
-        return np.where(outside, np.nan, values)[:, None]
+        low, high = self.range
+        place = {"file": rows.file, "field": self.column, "unit": self.unit}
+        outside, implausible = judge(values, rows.numbers, (low, high), **place)
+        return np.where(outside, np.nan, values)[:, None], implausible if implausible.count else None
 
 
 def read(folder: Path, select: Select, parts: Collection[str], cache: Path) -> Records:  # noqa: ARG001
@@ -104,7 +105,8 @@ def read(folder: Path, select: Select, parts: Collection[str], cache: Path) -> R
         stays.require_unique(STAY)
         stays.require_filled(PERSON)
         stays.require_filled(ADMISSION)
-        known, references = _known(tables, stays, variables), _references(tables, stays)
+        stays.require_filled(ENTERED_HOSPITAL)
+        (known, implausible), references = _known(tables, stays, variables), _references(tables, stays)
         people, person_of_stay = np.unique(stays.columns[PERSON].astype(np.str_), return_inverse=True)
         patients = Patients(people, _by_row(known, "gender=Male", person_of_stay, len(people)))
         admissions, admission_of_stay = _admissions(stays, person_of_stay, known)
@@ -114,12 +116,14 @@ def read(folder: Path, select: Select, parts: Collection[str], cache: Path) -> R
             stays=_stays(stays, admission_of_stay),
             known=known,
             references=references,
+            implausible=implausible,
             digest=tables.digest,
             synthetic=is_synthetic(folder),
+            one_clock=False,
         )
 
 
-def _known(tables: Tables, stays: Rows, variables: tuple[Variable, ...]) -> Known:
+def _known(tables: Tables, stays: Rows, variables: tuple[Variable, ...]) -> tuple[Known, tuple[Implausible, ...]]:
     """Values of the allow-list; a stay without its rows in both APACHE tables has none."""
     apache = [_of_stays(tables, table, _columns(variables, table), stays) for table in APACHE]
     positions = [_positions(rows, stays) for rows in apache]
@@ -128,16 +132,18 @@ def _known(tables: Tables, stays: Rows, variables: tuple[Variable, ...]) -> Know
         raise DataError("no stay has APACHE rows", file="patient", fix="check the site's selection")
     aligned = [rows.take(position[recorded]) for rows, position in zip(apache, positions, strict=True)]
     tables_of = {"patient": stays.take(recorded), **dict(zip(APACHE, aligned, strict=True))}
-    found = np.hstack([variable.read(tables_of[variable.table]) for variable in variables]).astype(np.float32)
+    columns, implausible = zip(*(variable.read(tables_of[variable.table]) for variable in variables), strict=True)
+    found = np.hstack(columns).astype(np.float32)
     values = np.full((len(stays), found.shape[1]), np.nan, np.float32)
     values[recorded] = found
-    return Known(
+    known = Known(
         values=values,
         names=tuple(name for variable in variables for name in variable.names),
         units=tuple(variable.unit for variable in variables for _ in variable.names),
         hours=FIRST_DAY,
         recorded=recorded,
     )
+    return known, tuple(each for each in implausible if each)
 
 
 def _admissions(stays: Rows, person_of_stay: NDArray[np.int64], known: Known) -> tuple[Admissions, NDArray[np.int64]]:
@@ -145,7 +151,7 @@ def _admissions(stays: Rows, person_of_stay: NDArray[np.int64], known: Known) ->
     keys = np.char.add(np.char.zfill(person_of_stay.astype(np.str_), 9), stays.columns[ADMISSION].astype(np.str_))
     _, first, admission_of_stay = np.unique(keys, return_index=True, return_inverse=True)
     died = stays.decode(STATUS, _codes()["outcome"])[first]
-    length = (stays.measure(LEFT_HOSPITAL) - stays.measure("hospitaladmitoffset"))[first] / 60
+    length = (stays.measure(LEFT_HOSPITAL) - stays.measure(ENTERED_HOSPITAL))[first] / 60
     admissions = Admissions(
         patient=person_of_stay[first],
         start=np.zeros(len(first)),
@@ -158,7 +164,7 @@ def _admissions(stays: Rows, person_of_stay: NDArray[np.int64], known: Known) ->
 
 
 def _stays(stays: Rows, admission_of_stay: NDArray[np.int64]) -> Stays:
-    start = -stays.measure("hospitaladmitoffset") / 60
+    start = -stays.measure(ENTERED_HOSPITAL) / 60
     return Stays(
         admission=admission_of_stay,
         start=start,

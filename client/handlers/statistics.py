@@ -1,30 +1,122 @@
-"""Counts of the whole cohort, under the site's small-cell rule."""
+"""Counts of the whole cohort: exact under the site's small-cell rule, or with noise where the plan says so.
+
+Noise is drawn once for a question about the same data. The reply is kept, so that asking again, in this
+run or another, costs no privacy and cannot average the noise out.
+"""
 
 from __future__ import annotations
 
+import secrets
+from fractions import Fraction
+
 import numpy as np
 
+from client import policy
+from client.preprocessing import tabulating
+from client.preprocessing.table import Table
 from client.site import Site
+from common.audit.event import Event, Kind, Value
+from common.clinical.records import NONE
+from common.clinical.variables import Layout, layout
 from common.disclosure import class_counts, suppress
-from common.messages import StatisticsReply, StatisticsRequest
+from common.exceptions import PolicyRefusal
+from common.messages import NoisedStatisticsReply, NoisedStatisticsRequest, StatisticsReply, StatisticsRequest
 from common.plan import Plan
+from common.privacy.mechanisms import Below, noised, shares
+from common.serialization import digest_json, write_atomic
 
 
 def count(site: Site, plan: Plan, request: StatisticsRequest) -> StatisticsReply:  # noqa: ARG001
-    """Count stays, positives and patients; small cells are withheld, directly and by subtraction."""
-    table = site.table(plan)
+    """Count stays, positives and patients, and the tables the plan asks for as far as the site allows."""
     minimum = site.settings.policy.minimum_cell
+    table, told, _ = _open(site, plan)
     counts = class_counts(table.labels, minimum)
     excluded = [suppress(stays, minimum) for stays in table.excluded.values()]
-    patients = len(np.unique(table.patients))
+    people, persons = np.unique(table.patients, return_inverse=True)
     # Less the stays or the positives, it would tell how many came back or did not have the outcome.
     others = [count for count in (0, counts.total, counts.positives) if count is not None]
-    shown = all(suppress(abs(patients - other), minimum) is not None for other in others)
+    shown = all(suppress(abs(len(people) - other), minimum) is not None for other in others)
+    cells, moments = _tables(table, persons, told, minimum) if len(people) >= minimum else ([], {})
     return StatisticsReply(
         minimum_cell=minimum,
-        patients=patients if shown else None,
+        patients=len(people) if shown else None,
         stays=counts.total,
         positives=counts.positives,
         rules=list(table.excluded),
         excluded=[-1 if stays is None else stays for stays in excluded],
+        cells=cells,
+        moments=list(moments),
+        means=[mean for mean, _ in moments.values()],
+        deviations=[deviation for _, deviation in moments.values()],
     )
+
+
+def count_noised(site: Site, plan: Plan, request: NoisedStatisticsRequest) -> NoisedStatisticsReply:  # noqa: ARG001
+    """Count patients with noise: drawn once for a question about the same data, and kept."""
+    epsilon = plan.statistics.epsilon
+    if epsilon is None:
+        raise PolicyRefusal("the plan of this run states no epsilon")
+    table, told, asked = _open(site, plan)
+    question = [plan.data.source, plan.task, plan.label, plan.modalities, plan.statistics.model_dump(mode="json")]
+    kept = site.state / "statistics" / f"{digest_json([question, len(told.features), table.digest])}.json"
+    if not kept.exists():
+        kept.parent.mkdir(exist_ok=True, mode=0o700)
+        each = shares(epsilon, len(asked.labels), len(asked.features))
+        spent = float(each[0] * len(told.labels) + each[1] * len(told.features))
+        details: dict[str, Value] = {"for": "statistics", "epsilon": spent, "unit": "patient", "question": kept.stem}
+        # In the log before any noise is drawn: what the log says was spent is never less than what was.
+        site.audit.append(Event(Kind.PRIVACY_SPENT, details))
+        cells = noised_cells(table, told, each, secrets.randbelow)
+        reply = NoisedStatisticsReply(minimum_cell=site.settings.policy.minimum_cell, epsilon=epsilon, cells=cells)
+        write_atomic(kept, reply.model_dump_json().encode())
+    return NoisedStatisticsReply.model_validate_json(kept.read_bytes())
+
+
+def noised_cells(table: Table, told: Layout, each: tuple[Fraction, Fraction], below: Below) -> list[int]:
+    """Count each patient once, by the first row, and add noise.
+
+    Parameters
+    ----------
+    table, told
+    each : (Fraction, Fraction)
+        Epsilon of every label's table, and of every feature's.
+    below : callable
+        See :mod:`common.privacy.mechanisms`.
+    """
+    first = table.select(np.unique(table.patients, return_index=True)[1])
+    return [
+        cell
+        for values, part, epsilon in zip(_values(first), told, each, strict=True)
+        for variable in part
+        for cell in noised(tabulating.count(values, variable), epsilon, below)
+    ]
+
+
+def _open(site: Site, plan: Plan) -> tuple[Table, Layout, Layout]:
+    """Return the data, what of it the site tells, and what the plan asks for."""
+    policy.permit_epsilon(site.settings.policy, plan.statistics.epsilon)
+    table = site.table(plan)
+    asked = layout(plan, table.feature_names)
+    for variable in asked.features:
+        tabulating.require_unit(table.units, variable)
+    return table, asked if policy.described(site.settings.policy) else Layout(asked.labels, ()), asked
+
+
+def _tables(
+    table: Table, persons: tabulating.Cells, told: Layout, minimum: int
+) -> tuple[list[int], dict[int, tuple[float, float]]]:
+    """Cells of all tables, and mean and standard deviation by position of the feature."""
+    cells: list[int] = []
+    found: dict[int, tuple[float, float]] = {}
+    for values, part in zip(_values(table), told, strict=True):
+        for position, variable in enumerate(part):
+            own = tabulating.tell(values, variable, persons, minimum)
+            cells += own
+            if moments := tabulating.moments(values, variable, own):
+                found[position] = moments
+    return cells, found
+
+
+def _values(table: Table) -> tuple[tabulating.Values, tabulating.Values]:
+    """Answers and features as numbers, NaN where unknown."""
+    return np.where(table.answers == NONE, np.nan, table.answers).astype(np.float32), table.features

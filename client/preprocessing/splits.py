@@ -1,8 +1,13 @@
 """Training and held-out rows, divided by person and never by stay.
 
 A person's fold is a keyed hash of the identifier: it needs no list of patients, so it
-is the same at every site, in every run with that seed, and however many patients are
-added later. Two sites that treated the same person hold the person out together.
+is the same at every site, in every modality, in every run with that seed, and however many
+patients are added later. Two sites that treated the same person hold the person out together.
+
+The folds are stratified in expectation: every fold gets its share of any label, up to the scatter of
+independent draws (a standard deviation of sqrt(positives * (1 - 1/folds) / folds) positive people).
+Exact strata would need the labels of everybody: a new patient would move others between folds, and who
+is ill at one site and well at another would be on both sides.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from client.cohorts.modalities import Series
 from common.clinical.features import Features
+from common.clinical.variables import STATISTICS
 
-STATISTICS = ("first", "last", "min", "max", "mean", "sd", "count", "slope", "late_mean")
 LATE_HOURS = 12.0
 _AT_ONCE = 2_000_000
 """Measurements looked at together; bounds memory where many rows share long series."""
@@ -40,7 +40,7 @@ def summarise(series: Series) -> Features:
     values[:, :, STATISTICS.index("count")] = 0
     for begin, end in _batches(series.last - series.first):
         _fill(values[begin:end], series.select(np.arange(begin, end)))
-    return Features(values.reshape(len(values), -1), names, units)
+    return Features(values.reshape(len(values), len(names)), names, units)
 
 
 def _unit(unit: str, statistic: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -28,28 +29,48 @@ class Table:
         NaN is missing; never infinite.
     labels : (n,) int8
         0 or 1.
+    answers : (n, k) int8
+        To all questions of the task, of which ``labels`` is one: 1, 0, or -1 unknown.
     feature_names, units : tuple of f str
     references : mapping of str to (n,) float64
         Published scores: probability of label 1, NaN is none.
     excluded : mapping of str to int
         Inclusion rule to the candidates it lost.
+    digest : str
+        SHA-256 over the content of the input files.
     synthetic : bool
+
+    Raises
+    ------
+    DataError
+        When the parts do not fit together.
     """
 
     # Rows are kept out of repr(), which ends up in logs and tracebacks.
     patients: NDArray[np.str_] = field(repr=False)
     features: NDArray[np.float32] = field(repr=False)
     labels: NDArray[np.int8] = field(repr=False)
+    answers: NDArray[np.int8] = field(repr=False)
     feature_names: tuple[str, ...]
     units: tuple[str, ...]
     references: Mapping[str, NDArray[np.float64]] = field(repr=False)
     excluded: Mapping[str, int]
+    digest: str
     synthetic: bool
 
     def __post_init__(self) -> None:
-        """Freeze the arrays."""
-        for values in (self.patients, self.features, self.labels, *self.references.values()):
+        """Freeze the arrays and check that they fit together."""
+        rows = [len(self.features), len(self.answers), *(len(score) for score in self.references.values())]
+        if self.labels.shape != self.patients.shape or any(length != len(self.patients) for length in rows):
+            raise DataError("the parts of the table differ in rows", file="table")
+        if self.features.shape[1] != len(self.feature_names) or len(self.units) != len(self.feature_names):
+            raise DataError("feature names or units do not fit the values", file="table")
+        if not bool(np.isin(self.labels, (0, 1)).all()):
+            raise DataError("labels are not 0 or 1", file="table")
+        for values in (self.patients, self.features, self.labels, self.answers, *self.references.values()):
             values.setflags(write=False)
+        object.__setattr__(self, "references", MappingProxyType(dict(self.references)))
+        object.__setattr__(self, "excluded", MappingProxyType(dict(self.excluded)))
 
     def select(self, rows: NDArray[Any]) -> Table:
         """Return the rows at some positions (integers or a mask)."""
@@ -57,10 +78,12 @@ class Table:
             patients=self.patients[rows],
             features=self.features[rows],
             labels=self.labels[rows],
+            answers=self.answers[rows],
             feature_names=self.feature_names,
             units=self.units,
             references={name: score[rows] for name, score in self.references.items()},
             excluded=self.excluded,
+            digest=self.digest,
             synthetic=self.synthetic,
         )
 
@@ -98,10 +121,12 @@ def build(cohort: Cohort, label: int) -> Table:
         patients=cohort.patients[known],
         features=features.values[known],
         labels=answers[known],
+        answers=cohort.labels[known],
         feature_names=features.names,
         units=features.units,
         references={name: score[known] for name, score in cohort.references.items()} if label == 0 else {},
         excluded=excluded,
+        digest=cohort.digest,
         synthetic=cohort.synthetic,
     )
 

@@ -38,6 +38,7 @@ class Kind(StrEnum):
     MESSAGE_SENT = "message_sent"
     MESSAGE_RECEIVED = "message_received"
     MODEL_RELEASED = "model_released"
+    PRIVACY_SPENT = "privacy_spent"
     REFUSAL = "refusal"
     DECISION = "decision"
     """The plan's rule let the run continue, for instance without a site."""

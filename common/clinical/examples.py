@@ -45,10 +45,12 @@ class Examples(Columns):
     excluded: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
-        """Check lengths and labels."""
+        """Check lengths, labels and times."""
         super().__post_init__()
         if self.labels.ndim != 2 or not bool(np.isin(self.labels, (NONE, 0, 1)).all()):
             raise DataError("labels are not 0, 1 or unknown, one column a label", file="examples")
+        if np.isnan(self.time[self.image == NONE]).any():
+            raise DataError("the prediction time of an example that is about no film is unknown", file="examples")
 
 
 @dataclass(frozen=True, eq=False)

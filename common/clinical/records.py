@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from common.clinical.plausible import Implausible
 from common.exceptions import DataError
 
 NONE = -1
@@ -112,7 +113,7 @@ class Known(Columns):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Stays(Columns):
-    """Stays in a unit (intensive care), by admission and start.
+    """Stays in a unit (intensive care), in the source's order.
 
     Attributes
     ----------
@@ -121,12 +122,15 @@ class Stays(Columns):
     start, end : (s,) float64, hours
     unit : (s,) str
         The source's name of the unit's type.
+    transferred : (s,) bool, optional
+        Whether the patient changed between units during the stay, where the source tells.
     """
 
     admission: NDArray[np.int64]
     start: NDArray[np.float64]
     end: NDArray[np.float64]
     unit: NDArray[np.str_]
+    transferred: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -139,12 +143,15 @@ class Diagnoses(Columns):
     code : (d,) str
         Upper case, without dot, with its leading zeros.
     version : (d,) int8
-        9 or 10: ICD-9-CM or ICD-10-CM.
+        9 or 10: ICD-9-CM or ICD-10-CM; 0: SNOMED CT, which no ICD code list matches.
+    title : (d,) object, optional
+        The code in words (str), where the source brings a dictionary of codes.
     """
 
     admission: NDArray[np.int64]
     code: NDArray[np.str_]
     version: NDArray[np.int8]
+    title: NDArray[np.object_] | None = None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -185,9 +192,14 @@ class Images(Columns):
         Below the data folder.
     view : (i,) str
         "PA", "AP", "LATERAL", "LL", ... or "" where unknown.
+    row : (i,) int64
+        Where the source lists the film: 1-based data row of its table, or place of its file in the
+        sorted folder. What a message names, as paths may hold identifiers.
     findings : (i, k) int8
         1 present, 0 absent, -1 uncertain, -2 not mentioned.
     finding_names : tuple of k str
+    refused : mapping of str to tuple of int
+        Why listed films are left out, such as "the file is missing", and the rows of those.
     """
 
     patient: NDArray[np.int64]
@@ -195,8 +207,10 @@ class Images(Columns):
     time: NDArray[np.float64]
     path: NDArray[np.str_]
     view: NDArray[np.str_]
+    row: NDArray[np.int64]
     findings: NDArray[np.int8]
     finding_names: tuple[str, ...]
+    refused: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -231,6 +245,13 @@ class Records:
         SHA-256 over the content of the files read.
     synthetic : bool
         Whether the patients are invented.
+    left_out : mapping of str to int
+        What the source holds that is in no part, counted by reason.
+    implausible : tuple of Implausible
+        Fields with values outside their plausible ranges, which are missing in all parts; of a selection by
+        patient, or in event tables, those of everybody.
+    one_clock : bool
+        Whether a person's different admissions share a clock, so that their order is known.
     """
 
     patients: Patients
@@ -244,9 +265,12 @@ class Records:
     images: Images | None = None
     notes: Notes | None = None
     references: Mapping[str, NDArray[np.float64]] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    left_out: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    implausible: tuple[Implausible, ...] = ()
+    one_clock: bool = True
 
     def __post_init__(self) -> None:
-        """Check that every position points to a row."""
+        """Check that every position points to a row, and the order that cutting at a time relies on."""
         people, admissions, stays = len(self.patients), len(self.admissions), len(self.stays)
         _require_rows(self.admissions.patient, people, "admissions")
         _require_rows(self.stays.admission, admissions, "stays")
@@ -255,6 +279,11 @@ class Records:
                 _require_rows(part.admission, admissions, name)
         if self.images is not None:
             _require_rows(self.images.patient, people, "images")
+            _require_order(self.images.patient, self.images.time, "images")
+        for name in ("measurements", "notes"):
+            if (part := getattr(self, name)) is not None:
+                _require_order(part.admission, part.time, name)
+        _require_order(self.admissions.patient, self.admissions.start, "admissions")
         lengths = [*(len(score) for score in self.references.values()), len(self.known) if self.known else stays]
         if any(length != stays for length in lengths):
             raise DataError("not one row a stay", file="records")
@@ -271,8 +300,27 @@ class Records:
             raise DataError(f"the source holds no {part}, which {why} needs", file="records")
         return found
 
+    def require_one_clock(self, why: str) -> None:
+        """Refuse a source that does not tell the order of a person's admissions.
+
+        Raises
+        ------
+        DataError
+            Naming what needs it.
+        """
+        if not self.one_clock:
+            raise DataError(f"the order of a person's admissions is unknown, which {why} needs", file="records")
+
 
 def _require_rows(positions: NDArray[Any], rows: int, table: str) -> None:
     wrong = np.flatnonzero((positions < 0) | (positions >= rows))
     if len(wrong):
         raise DataError("points to a row that does not exist", file=table, row=int(wrong[0]) + 1)
+
+
+def _require_order(group: NDArray[Any], time: NDArray[np.float64], table: str) -> None:
+    """Rows of one group lie together in order of time, unknown times last."""
+    forward = (time[1:] >= time[:-1]) | np.isnan(time[1:])
+    wrong = np.flatnonzero((group[1:] < group[:-1]) | (group[1:] == group[:-1]) & ~forward)
+    if len(wrong):
+        raise DataError("rows are not in order of their owner and time", file=table, row=int(wrong[0]) + 2)

@@ -55,6 +55,8 @@ class Task:
         Records to examples: inclusion rules, prediction times, labels.
     features : callable or None
         Records and examples to the task's own features, when the field defines them for it.
+    feature_parts : tuple of str
+        Parts of the records those features are made of; read only when a plan wants the table.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Task:
     parts: tuple[str, ...]
     examples: Callable[[Records], Examples]
     features: Callable[[Records, Examples], Features] | None = None
+    feature_parts: tuple[str, ...] = ()
 
     def label(self, name: str | None) -> int:
         """Return a label's column; a task with one label needs no name.

@@ -24,7 +24,7 @@ def examples(records: Records) -> Examples:
         stay=rows,
         image=np.full(len(rows), NONE),
         start=stays.start[rows],
-        time=np.minimum(stays.start[rows] + HOURS, stays.end[rows]),
+        time=np.fmin(stays.start[rows] + HOURS, stays.end[rows]),  # a stay without an end counts as longer
         labels=died[rows, None],
         excluded=flow.excluded,
     )

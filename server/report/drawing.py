@@ -22,7 +22,7 @@ Finish = Callable[[str, str], str]
 INK, QUIET, FAINT = "#1d2530", "#667080", "#dfe3e8"
 DOTTED = (0, (1, 1.3))
 NAMES_WIDTH, NAME_HEIGHT = 0.58, 0.062  # of an axes
-_WIDTH = 4.7  # inches; small, so that text stays legible when the page shrinks to a phone
+WIDTH = 4.7  # inches; small, so that text stays legible when the page shrinks to a phone
 _SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none", "text.parse_math": False,
     "font.size": 9, "axes.labelsize": 9, "xtick.labelsize": 8.5, "ytick.labelsize": 8.5,
@@ -34,16 +34,16 @@ _SETTINGS: dict[Any, Any] = {
 
 
 @contextmanager
-def canvas(height: float) -> Iterator[tuple[Figure, Finish]]:
+def canvas(height: float, width: float = WIDTH) -> Iterator[tuple[Figure, Finish]]:
     """Give a figure, and a function (name, title) that turns it into SVG once it is drawn.
 
     Parameters
     ----------
-    height : float
+    height, width : float
         Inches.
     """
     with matplotlib.rc_context(_SETTINGS):
-        figure = Figure(figsize=(_WIDTH, height), layout="constrained")
+        figure = Figure(figsize=(width, height), layout="constrained")
 
         def finish(name: str, title: str) -> str:
             # The salt keeps identifiers the same in every run, and apart on one page.

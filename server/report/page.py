@@ -15,7 +15,7 @@ from markupsafe import Markup
 from common.plan import Plan, from_json
 from common.serialization import parse, write_atomic
 from common.tasks.base import find
-from server.report import method, plots, tables
+from server.report import description, distributions, method, plots, tables
 from server.report.answer import answer, leading, point, span, tally
 from server.report.drawing import QUIET
 from server.report.style import CSS
@@ -38,6 +38,19 @@ class Plot:
     title: str
     text: str
     svg: Markup
+
+
+@dataclass(frozen=True)
+class Section:
+    """What the sites' data looks like."""
+
+    lead: str
+    prevalence: list[Row]
+    wide: Plot | None
+    plots: list[Plot]
+    numbers: list[Row]
+    means: list[Row]
+    categories: list[Row]
 
 
 def write(results: Results, folder: Path) -> Path:
@@ -84,6 +97,9 @@ def render(results: Results) -> str:
         matrix=_matrix(results, shown, sites),
         histories=_histories(results, shown),
         cohort=tables.cohort(results),
+        description=_description(results, sites, f"{find(plan.task).unit}s"),
+        site_key=_site_key(sites),
+        number_heads=["Feature", "Missing", "Mean", *description.QUANTILE_HEADS],
         excluded=tables.excluded(results),
         exchanges=tables.exchanges(results.stages),
         absences=tables.absences(results.stages),
@@ -117,12 +133,14 @@ def _tiles(results: Results, shown: tuple[Line, ...], sites: tuple[str, ...], un
         tiles.append(Row("sites better off than alone", (Cell(f"{len(count.helped)} of {len(count.sites)}"),)))
         gain = f"{count.mean_gain:+.3f}".replace("-", "−")
         tiles.append(Row("AUROC, mean change over a site's own model", (Cell(gain),)))
-    stays = [site.stays for site in results.sites]
+    noised = description.noised(results)
+    stays = [site.patients if noised else site.stays for site in results.sites]
     known = sum(stay for stay in stays if stay is not None)
     moved = sum(r.bytes_down + r.bytes_up for stage in results.stages for r in stage.rounds)
     moved += sum(each.bytes_down + each.bytes_up for each in results.exchanges)
     plural = "s" if len(sites) != 1 else ""
-    tiles.append(Row(f"{units} at {len(sites)} site{plural}", (Cell(f"{known:,}{'+' if None in stays else ''}"),)))
+    counted = f"{'≈ ' if noised else ''}{known:,}{'+' if None in stays else ''}"
+    tiles.append(Row(f"{'patients' if noised else units} at {len(sites)} site{plural}", (Cell(counted),)))
     tiles.append(Row("moved between sites and coordinator", (Cell(tables.size(moved)),)))
     return tiles
 
@@ -173,6 +191,46 @@ def _histories(results: Results, shown: tuple[Line, ...]) -> list[Plot]:
     text = "All sites together, mean over seeds and folds."
     found.append(Plot("Bytes and seconds by round", text, Markup(plots.traffic(results.stages, styles))))
     return found
+
+
+def _description(results: Results, sites: tuple[str, ...], units: str) -> Section | None:
+    if results.description is None:
+        return None
+    noised = results.description.epsilon is not None
+    few = len(sites) <= plots.MOST_SITES_DRAWN
+    wide = None
+    if distributions.most_different(results):
+        text = "Share of the known values. Filled: all sites; lines: each site. Outermost: beyond the range shown."
+        text += "" if noised else " Dotted: few, told only together with a neighbouring bin."
+        wide = Plot("Where the sites differ most", text, Markup(distributions.histograms(results, sites)))
+    found = []
+    if few and distributions.incomplete(results):
+        text = "Share of rows without the feature." + (
+            "" if noised else f" Hatched: withheld, fewer than {results.minimum_cell}."
+        )
+        found.append(Plot("Missing values", text, Markup(distributions.missingness(results, sites))))
+    if few and distributions.apart(results):
+        text = (
+            "Total variation distance of a site's known values from those of all sites, beyond chance: 0 alike, "
+            "1 nothing in common."
+        )
+        found.append(Plot("Distance between sites", text, Markup(distributions.distances(results, sites))))
+    return Section(
+        lead=description.lead(results, units),
+        prevalence=description.prevalence(results, sites),
+        wide=wide,
+        plots=found,
+        numbers=description.numbers(results),
+        means=description.means(results, sites),
+        categories=description.categories(results, sites),
+    )
+
+
+def _site_key(sites: tuple[str, ...]) -> list[dict[str, str]]:
+    """Name the sites' colours where each has its own."""
+    if len(sites) > len(distributions.COLORS):
+        return []
+    return [{"label": site, "color": distributions.site_color(site, sites)} for site in sites]
 
 
 def _settings(value: Any, path: str = "") -> Iterator[str]:

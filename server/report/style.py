@@ -64,6 +64,7 @@ figure { margin: 0; min-width: 0; break-inside: avoid; }
 figcaption { color: var(--quiet); font-size: .88rem; line-height: 1.45; margin-bottom: .6rem; }
 figcaption h3 { color: var(--ink); font-size: 1rem; }
 svg { display: block; width: 100%; height: auto; max-width: 44rem; font-family: inherit; }
+.wide { margin: 1.8rem 0 2.6rem; } .wide svg { max-width: none; } .wide + .plots { margin-bottom: 1.6rem; }
 svg * { stroke-linejoin: round; }
 .key { display: flex; flex-wrap: wrap; gap: .2rem 1.1rem; list-style: none; padding: 0; margin: .3rem 0 0;
   color: var(--ink); font-size: .84rem; }

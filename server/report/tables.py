@@ -59,10 +59,15 @@ def cross_site(lines: Sequence[Line], sites: Sequence[str]) -> list[Row]:
 def cohort(results: Results) -> list[Row]:
     """Count patients, stays and outcomes of every site, and their sums where all are known; mark invented ones."""
     rows = []
+    noised = results.description is not None and results.description.epsilon is not None
     for site in results.sites:
         name = f"{site.name} (SYNTHETIC)" if site.name in results.synthetic else site.name
         if not site.counted:
             rows.append(Row(name, (Cell(ABSENT),) * 3))
+            continue
+        if noised and site.patients is not None and site.positives is not None:
+            share = _share(site.positives, site.patients)
+            rows.append(Row(name, (Cell(f"≈ {site.patients:,}"), Cell(ABSENT), Cell(f"≈ {site.positives:,}", share))))
             continue
         rows.append(Row(name, (
             small(site.patients, results.minimum_cell),
@@ -71,8 +76,9 @@ def cohort(results: Results) -> list[Row]:
             withheld() if site.positives is None else Cell(f"{site.positives:,}", _share(site.positives, site.stays)),
         )))  # fmt: skip
     totals = [_total(getattr(site, name) for site in results.sites) for name in ("patients", "stays", "positives")]
-    unknown = withheld() if all(site.counted for site in results.sites) else Cell(ABSENT)
-    cells = tuple(unknown if total is None else Cell(f"{total:,}") for total in totals)
+    unknown = withheld() if all(site.counted for site in results.sites) and not noised else Cell(ABSENT)
+    about = "≈ " if noised else ""
+    cells = tuple(unknown if total is None else Cell(f"{about}{total:,}") for total in totals)
     return [*rows, Row("All sites", cells)] if len(results.sites) > 1 else rows
 
 

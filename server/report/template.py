@@ -96,11 +96,39 @@ Framed: a site's own model at home. A row that stays dark is a model that travel
 
 <section id="sites">
 <h2>Sites</h2>
-<p class="lead">Whole cohorts, before patients are held out. Counts from 1 to {{ results.minimum_cell - 1 }} are
-withheld by each site, and counts from which one could be worked out.</p>
+<p class="lead">Whole cohorts, before patients are held out.
+{%- if results.description and results.description.epsilon %} Counts carry noise; {{ units }} were not counted.
+{%- else %} Counts from 1 to {{ results.minimum_cell - 1 }} are
+withheld by each site, and counts from which one could be worked out.{% endif %}</p>
 {{ table("Sites", ["Site", "Patients", units[0] | upper ~ units[1:], outcome], cohort,
          "total" if cohort | length > sites | length else "") }}
 </section>
+
+{% if description %}
+<section id="description">
+<h2>What the sites' data looks like</h2>
+<p class="lead">{{ description.lead }}</p>
+{{ table("Prevalence", ["Label"] + ["All sites"] + sites, description.prevalence) }}
+{% if description.wide %}<div class="wide">
+{{ plot(description.wide.title, description.wide.text, description.wide.svg, site_key) }}</div>{% endif %}
+{% if description.plots %}<div class="plots">
+{% for figure in description.plots %}{{ plot(figure.title, figure.text, figure.svg) }}{% endfor %}</div>{% endif %}
+{% if description.numbers %}
+<details><summary>Means and quantiles<small>quantiles from the histograms of all sites, to the width of a bin
+</small></summary>
+{{ table("Means and quantiles", number_heads, description.numbers) }}</details>
+{% endif %}
+{% if description.means %}
+<details><summary>Means at each site<small>with the standard deviation; withheld where they could tell a small count
+</small></summary>
+{{ table("Means at each site", ["Feature"] + sites, description.means) }}</details>
+{% endif %}
+{% if description.categories %}
+<details><summary>Categories<small>shares of the known values</small></summary>
+{{ table("Categories", ["Feature"] + ["All sites"] + sites, description.categories) }}</details>
+{% endif %}
+</section>
+{% endif %}
 
 <section id="details">
 <h2>Details</h2>

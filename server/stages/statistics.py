@@ -1,4 +1,4 @@
-"""Counts of every site under its small-cell rule, and the base score they agree on."""
+"""Counts of every site under its small-cell rule or with noise, and the base score they agree on."""
 
 from __future__ import annotations
 
@@ -6,10 +6,17 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict
 
+from common.clinical.tables import Tables, cut, exact_problem, noised_problem
+from common.clinical.variables import Layout, Variable, layout
 from common.exceptions import ProtocolError, QuorumError
-from common.messages import StatisticsReply, StatisticsRequest
-from server.results import Exchange, SiteSummary
+from common.messages import NoisedStatisticsReply, NoisedStatisticsRequest, StatisticsReply, StatisticsRequest
+from common.plan import Plan
+from common.tasks.base import find
+from server.pooling import pool
+from server.results import Description, Distribution, Exchange, SiteSummary
 from server.stages.study import Study, exchange
+
+Replies = Mapping[str, StatisticsReply] | Mapping[str, NoisedStatisticsReply]
 
 
 class Statistics(BaseModel):
@@ -20,6 +27,7 @@ class Statistics(BaseModel):
     exchange: Exchange
     minimum_cell: int
     sites: tuple[SiteSummary, ...]
+    description: Description | None
 
 
 def run(study: Study) -> Statistics:
@@ -27,14 +35,15 @@ def run(study: Study) -> Statistics:
 
     Raises
     ------
+    PlanError
+        The plan names a variable that the data does not have.
     QuorumError
         No site may disclose how many of its cases are positive.
     """
     found = study.checkpoint.recall("statistics", Statistics)
     if found is None:
-        requests = dict.fromkeys(study.members.names, StatisticsRequest())
-        answers = study.members.ask(requests, StatisticsReply, what="statistics", check=_check)
-        found = _summarise(answers.replies, exchange("statistics", answers))
+        asked = layout(study.plan, study.feature_names)
+        found = _exact(study, asked) if study.plan.statistics.epsilon is None else _noised(study, asked)
         study.checkpoint.keep("statistics", found)
     study.exchanges.append(found.exchange)
     study.progress.step("statistics", 1)
@@ -42,39 +51,79 @@ def run(study: Study) -> Statistics:
 
 
 def base_score(counts: list[tuple[int, int]]) -> float:
-    """Share of positives over the sites that disclose (stays, positives), rounded to 6 digits.
+    """Share of positives over the sites that disclose (cases, positives), rounded to 6 digits.
 
     Every site starts from this one probability; taking it from the first reply, or each site
     its own, shifts all predictions.
     """
-    stays, positives = sum(n for n, _ in counts), sum(p for _, p in counts)
-    return round(min(max(positives / stays, 1e-6), 1 - 1e-6), 6)
+    cases, positives = sum(n for n, _ in counts), sum(p for _, p in counts)
+    return round(min(max(positives / cases, 1e-6), 1 - 1e-6), 6)
 
 
-def _check(reply: StatisticsReply) -> None:
-    """Refuse counts that contradict each other (ProtocolError)."""
+def _exact(study: Study, asked: Layout) -> Statistics:
+    requests = dict.fromkeys(study.members.names, StatisticsRequest())
+    answers = study.members.ask(requests, StatisticsReply, what="statistics", check=lambda reply: _check(reply, asked))
+    sites = tuple(
+        SiteSummary(
+            name=site,
+            patients=reply.patients,
+            stays=reply.stays,
+            positives=reply.positives,
+            excluded={rule: (None if n < 0 else n) for rule, n in zip(reply.rules, reply.excluded, strict=True)},
+        )
+        for site, reply in answers.replies.items()
+    )
+    disclosed = [(s.stays, s.positives) for s in sites if s.stays and s.positives is not None]
+    return _found(study.plan, answers.replies, asked, sites, disclosed, exchange("statistics", answers))
+
+
+def _noised(study: Study, asked: Layout) -> Statistics:
+    requests = dict.fromkeys(study.members.names, NoisedStatisticsRequest())
+    answers = study.members.ask(
+        requests, NoisedStatisticsReply, what="statistics", check=lambda reply: _check_noised(reply, study.plan, asked)
+    )
+    known = {site: _cases(cut(reply.cells, asked).labels, study.plan) for site, reply in answers.replies.items()}
+    sites = tuple(
+        SiteSummary(name=site, patients=patients, stays=None, positives=positives, excluded={})
+        for site, (patients, positives) in known.items()
+    )
+    disclosed = [(n, positives) for n, positives in known.values() if n]
+    return _found(study.plan, answers.replies, asked, sites, disclosed, exchange("statistics", answers))
+
+
+def _check(reply: StatisticsReply, asked: Layout) -> None:
+    """Refuse counts that contradict each other or the plan (ProtocolError)."""
     if len(set(reply.rules)) != len(reply.rules):
         raise ProtocolError("statistics-reply: a rule is counted twice")
     if reply.positives is not None and (reply.stays is None or reply.positives > reply.stays):
         raise ProtocolError("statistics-reply: more positives than stays")
     if reply.patients is not None and reply.stays is not None and reply.patients > reply.stays:
         raise ProtocolError("statistics-reply: more patients than stays")
+    if wrong := exact_problem(reply, asked, reply.minimum_cell):
+        raise ProtocolError(f"statistics-reply: {wrong}")
 
 
-def _summarise(replies: Mapping[str, StatisticsReply], cost: Exchange) -> Statistics:
-    summaries = tuple(
-        SiteSummary(
-            name=site,
-            patients=reply.patients,
-            stays=reply.stays,
-            positives=reply.positives,
-            excluded={
-                rule: (None if count < 0 else count) for rule, count in zip(reply.rules, reply.excluded, strict=True)
-            },
-        )
-        for site, reply in sorted(replies.items())
-    )
-    disclosed = [(s.stays, s.positives) for s in summaries if s.stays and s.positives is not None]
+def _check_noised(reply: NoisedStatisticsReply, plan: Plan, asked: Layout) -> None:
+    if wrong := noised_problem(reply, asked, plan.statistics.epsilon):
+        raise ProtocolError(f"noised-statistics-reply: {wrong}")
+
+
+def _cases(labels: list[list[int]], plan: Plan) -> tuple[int, int]:
+    """Patients whose answer is known, and those with the outcome: neither below 0, no more of these than of those."""
+    exclusive = find(plan.task).kind == "multiclass"
+    table = labels[0 if exclusive else plan.label_column]
+    known = max(sum(table[1:]), 0)
+    return known, min(max(table[1 + plan.label_column if exclusive else 2], 0), known)
+
+
+def _found(
+    plan: Plan,
+    replies: Replies,
+    asked: Layout,
+    sites: tuple[SiteSummary, ...],
+    disclosed: list[tuple[int, int]],
+    cost: Exchange,
+) -> Statistics:
     if not disclosed:
         raise QuorumError(
             "statistics: every site withholds its class counts under its small-cell rule, so there is no agreed "
@@ -83,6 +132,27 @@ def _summarise(replies: Mapping[str, StatisticsReply], cost: Exchange) -> Statis
     return Statistics(
         base_score=base_score(disclosed),
         minimum_cell=max(reply.minimum_cell for reply in replies.values()),
-        sites=summaries,
+        sites=sites,
         exchange=cost,
+        description=_describe(plan, replies, asked) if plan.statistics.tabulated else None,
     )
+
+
+def _describe(plan: Plan, replies: Replies, asked: Layout) -> Description:
+    tables = {site: cut(reply.cells, asked) for site, reply in replies.items()}
+    minimum = {site: reply.minimum_cell for site, reply in replies.items()}
+    moments = {
+        site: dict(zip(reply.moments, zip(reply.means, reply.deviations, strict=True), strict=True))
+        for site, reply in replies.items()
+        if isinstance(reply, StatisticsReply)
+    }
+
+    def pooled(part: str, position: int, variable: Variable) -> Distribution:
+        told = {site: cut[position] for site, each in tables.items() if (cut := getattr(each, part))}
+        own = {site: found[position] for site, found in moments.items() if part == "features" and position in found}
+        return pool(variable, told, own, minimum=minimum, noised=plan.statistics.epsilon is not None)
+
+    labels, features = (
+        tuple(pooled(part, *place) for place in enumerate(getattr(asked, part))) for part in Tables._fields
+    )
+    return Description(epsilon=plan.statistics.epsilon, labels=labels, features=features)

@@ -15,7 +15,9 @@ from flwr.supercore.task_identity import TaskIdentity
 
 from client import site as sites
 from client.answering import answer
-from client.datasets import eicu
+from client.cohorts.cohort import Cohort
+from client.cohorts.loading import load
+from client.datasets.base import Select
 from client.site import Site
 from common import records
 from common.audit.event import Entry, Head
@@ -24,6 +26,7 @@ from common.boosting.model import Model, ModelHeader
 from common.boosting.transfer import pack
 from common.messages import REPLY_TO, Behind, BoostRequest, Header, LocalRequest, Payload, Refusal
 from common.plan import Plan, from_json
+from common.tasks.base import Task
 from simulations.synthetic.eicu_layout import generate
 
 PLAN: dict[str, Any] = {
@@ -60,8 +63,12 @@ PLAN: dict[str, Any] = {
     ],
 }
 Handler = Callable[[Site, Plan, Any], Payload]
-load_once = functools.cache(eicu.load)
-"""Cohorts are frozen, so tests may share them."""
+
+
+@functools.cache
+def load_once(source: str, folder: Path, task: Task, select: Select, modalities: tuple[str, ...]) -> Cohort:
+    """Cohorts are frozen, so tests may share them."""
+    return load(source, folder, task, select, modalities, folder / "cache")  # type: ignore[arg-type]
 
 
 @dataclass
@@ -103,7 +110,7 @@ class Ward:
 
     def header(self) -> ModelHeader:
         """What all models of the run begin with, base score 0.125."""
-        return ModelHeader(0.125, self.site.cohort(self.plan).feature_names)
+        return ModelHeader(0.125, self.site.table(self.plan).feature_names)
 
     def boost(self, model: Model, *, held: str | None = None, number: int = 1, **changes: Any) -> BoostRequest:
         """Ask for two trees on top of a model of which the site is believed to hold a part."""
@@ -153,7 +160,7 @@ def open_ward(
 ) -> Iterator[Callable[..., Ward]]:
     """Open a site over one of the hospitals, or over another folder of tables."""
     TaskIdentity.task_id, TaskIdentity.run_id, TaskIdentity.node_id = 1, 1, 0  # building a message reads them
-    monkeypatch.setattr(eicu, "load", load_once)
+    monkeypatch.setattr(sites, "load", lambda *arguments: load_once(*arguments[:-1]))  # all but the cache
 
     def open_(
         name: str = "ward-1",

@@ -18,6 +18,8 @@ from pydantic import BaseModel
 
 from client import egress
 from client.answering import NOT_AUDITED
+from client.cohorts.loading import read
+from client.datasets.base import Select
 from client.handlers.admission import admit
 from client.handlers.boost import grow_alone, grow_global
 from client.handlers.statistics import count
@@ -78,7 +80,7 @@ def everything(ward: Any, reply: Message) -> str:
 # What is done, in order
 
 
-def test_an_ordinary_message_is_audited_step_by_step(ward: Any) -> None:
+def test_an_ordinary_message_is_audited_step_by_step(ward: Any, hospitals: Path) -> None:
     request = ward.pack(admission(ward))
     reply = ward.send(request, AdmissionRequest, admit)
     assert ward.kinds == ORDINARY
@@ -86,13 +88,14 @@ def test_an_ordinary_message_is_audited_step_by_step(ward: Any) -> None:
     assert witnessed.witnessed == ("coordinator", ward.head)
     assert dict(received.details) == {"run": "run-1", "kind": "admission", "digest": records.content_digest(request)}
     assert dict(plan.details) == {"run": "run-1", "plan": ward.plan.digest, "task": "in_hospital_mortality"}
-    cohort = ward.site.cohort(ward.plan)
-    patients = len(set(cohort.patients.tolist()))
+    table = ward.site.table(ward.plan)
+    patients = len(set(table.patients.tolist()))
+    told = read("eicu", hospitals, Select("hospital", ("1",)), frozenset(), hospitals / "cache")
     assert dict(opened.details) == {
         "task": "in_hospital_mortality",
-        "digest": cohort.digest,
+        "digest": told.digest,
         "patients": patients,
-        "stays": len(cohort.labels),
+        "rows": len(table.labels),
     }
     assert dict(sent.details) == {
         "run": "run-1",
@@ -272,7 +275,7 @@ def test_a_task_the_policy_does_not_list_is_refused(open_ward: Any, tasks: str) 
 def test_a_cohort_below_the_minimum_takes_no_part(open_ward: Any) -> None:
     listed = 'tasks = ["in_hospital_mortality"]\nminimum_cohort = '
     any_size = open_ward("ward-0", policy=f"{listed}1")
-    patients = len(set(any_size.site.cohort(any_size.plan).patients.tolist()))
+    patients = len(set(any_size.site.table(any_size.plan).patients.tolist()))
     large = open_ward("ward-1", policy=f"{listed}{patients}")
     assert isinstance(large.ask(admission(large), admit), AdmissionReply)
     small = open_ward("ward-2", policy=f"{listed}{patients + 1}")
@@ -414,7 +417,7 @@ def test_an_unexpected_error_crosses_without_its_text(
 
     def handler(site: Site, plan: Plan, request: AdmissionRequest) -> Payload:
         patient = SECRET  # a local variable of the frame that fails
-        site.cohort(plan)
+        site.table(plan)
         accident()
         return admit(site, plan, request) if patient else never()
 

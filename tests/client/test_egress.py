@@ -290,12 +290,16 @@ def packed(reply: Payload) -> RecordDict:
 
 
 def counted(**counts: int) -> StatisticsReply:
-    return StatisticsReply(minimum_cell=11, rules=["no outcome"], excluded=[-1], **counts)
+    return StatisticsReply(
+        minimum_cell=11, rules=["no outcome"], excluded=[-1], cells=[], moments=[], means=[], deviations=[], **counts
+    )
 
 
-def permitted(reply: Payload, request: Payload, plan: Plan, policy: Policy = STRICT, features: int = 3) -> bool:
+def permitted(
+    reply: Payload, request: Payload, plan: Plan, policy: Policy = STRICT, columns: tuple[str, ...] = ("a", "b", "c")
+) -> bool:
     try:
-        egress.inspect(packed(reply), request, plan, policy, features)
+        egress.inspect(packed(reply), request, plan, policy, ("a", "b", "c"))
     except EgressRefusal:
         return False
     return True
@@ -347,7 +351,7 @@ def test_a_site_may_say_it_lacks_some_of_the_models_asked_about(ward, plan) -> N
 def test_a_refusal_names_the_field_and_never_the_value(plan: Plan) -> None:
     reply = StatisticsReply.model_construct(minimum_cell=11, rules=[SECRET * 100], excluded=[3])
     with pytest.raises(EgressRefusal, match="rules") as refusal:
-        egress.inspect(packed(reply), StatisticsRequest(), plan, STRICT, 3)
+        egress.inspect(packed(reply), StatisticsRequest(), plan, STRICT, ())
     assert SECRET not in str(refusal.value)
     assert "rules" not in refusal.value.public
 
@@ -355,9 +359,9 @@ def test_a_refusal_names_the_field_and_never_the_value(plan: Plan) -> None:
 def test_trees_are_held_to_the_plans_depth_and_the_sites_features(ward, plan_with) -> None:  # type: ignore[no-untyped-def]
     request = ward.boost(Model(ward.header()))
     content = ward.send(ward.pack(request), type(request), grow_global).content
-    features, policy = len(ward.header().feature_names), Policy()
+    features, policy = ward.header().feature_names, Policy()
     egress.inspect(content, request, ward.plan, policy, features)  # control
     shallow = plan_with(trees={**ward.plan.trees.model_dump(), "max_depth": 1})
-    for plan, columns in ((shallow, features), (ward.plan, features - 1), (ward.plan, 0)):
+    for plan, columns in ((shallow, features), (ward.plan, features[1:]), (ward.plan, ())):
         with pytest.raises(EgressRefusal, match="tree 0"):
             egress.inspect(content, request, plan, policy, columns)

@@ -20,13 +20,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
-from client.datasets import eicu
-from client.datasets.base import Cohort
+from client import site as sites
 from client.handlers.admission import admit
 from client.handlers.boost import grow_alone, grow_global
 from client.handlers.evaluate import score
 from client.handlers.statistics import count
 from client.preprocessing import splits
+from client.preprocessing.table import Table
+from client.settings import Policy
 from client.site import software
 from common import metrics, seeding
 from common.boosting.model import Model, ModelHeader, to_xgboost_json
@@ -73,10 +74,10 @@ def grow(ward: Any, rounds: int, *, between: Callable[[Any], Any] = lambda ward:
     return model
 
 
-def halves(ward: Any) -> tuple[Cohort, NDArray[np.bool_]]:
-    """Return the cohort, and which of its rows are held out."""
-    cohort = ward.site.cohort(ward.plan)
-    return cohort, splits.fold_of(cohort.patients, seed=7, folds=2) == 0
+def halves(ward: Any) -> tuple[Table, NDArray[np.bool_]]:
+    """Return the table, and which of its rows are held out."""
+    table = ward.site.table(ward.plan)
+    return table, splits.fold_of(table.patients, seed=7, folds=2) == 0
 
 
 # Admission
@@ -84,12 +85,12 @@ def halves(ward: Any) -> tuple[Cohort, NDArray[np.bool_]]:
 
 def test_admission_tells_names_and_schema_and_no_count(ward: Any) -> None:
     reply = ward.ask(AdmissionRequest(plan_digest=ward.plan.digest), admit)
-    cohort = ward.site.cohort(ward.plan)
+    table = ward.site.table(ward.plan)
     assert reply == AdmissionReply(
         site="ward-2",
         synthetic=True,
-        schema_digest=cohort.schema_digest,
-        feature_names=list(cohort.feature_names),
+        schema_digest=table.schema_digest,
+        feature_names=list(table.feature_names),
         versions=software(),
     )
     assert {version.split("==")[0] for version in reply.versions} >= {"flwr", "numpy"}
@@ -100,7 +101,7 @@ def test_admission_tells_names_and_schema_and_no_count(ward: Any) -> None:
 
 def test_bagging_with_one_site_is_ordinary_boosting(ward: Any) -> None:
     """Three rounds of two trees through the handler, six trees by xgboost.train on the same rows."""
-    cohort, held_out = halves(ward)
+    table, held_out = halves(ward)
     trees = ward.plan.trees
     central = xgboost.train(
         {
@@ -113,14 +114,14 @@ def test_bagging_with_one_site_is_ordinary_boosting(ward: Any) -> None:
             "lambda": trees.l2,
             "nthread": 1,
         },
-        xgboost.DMatrix(cohort.features[~held_out], cohort.labels[~held_out]),
+        xgboost.DMatrix(table.features[~held_out], table.labels[~held_out]),
         num_boost_round=6,
     )
-    expected = central.predict(xgboost.DMatrix(cohort.features), output_margin=True)
+    expected = central.predict(xgboost.DMatrix(table.features), output_margin=True)
     federated = xgboost.Booster()
     federated.load_model(bytearray(to_xgboost_json(grow(ward, 3))))
-    names = list(cohort.feature_names)
-    found = federated.predict(xgboost.DMatrix(cohort.features, feature_names=names), output_margin=True)
+    names = list(table.feature_names)
+    found = federated.predict(xgboost.DMatrix(table.features, feature_names=names), output_margin=True)
     np.testing.assert_allclose(found, expected, atol=1e-6)
     assert np.ptp(expected) > 1  # the trees say something
 
@@ -128,12 +129,10 @@ def test_bagging_with_one_site_is_ordinary_boosting(ward: Any) -> None:
 def test_the_losses_told_are_those_of_the_model_received(ward: Any) -> None:
     model = grow(ward, 2)
     reply = ward.ask(ward.boost(model, number=3), grow_global)
-    cohort, held_out = halves(ward)
-    probabilities = predictions(model, cohort.features)
-    assert reply.training_loss == pytest.approx(
-        log_loss(cohort.labels[~held_out], probabilities[~held_out]), abs=5.1e-4
-    )
-    assert reply.held_out_loss == pytest.approx(log_loss(cohort.labels[held_out], probabilities[held_out]), abs=5.1e-4)
+    table, held_out = halves(ward)
+    probabilities = predictions(model, table.features)
+    assert reply.training_loss == pytest.approx(log_loss(table.labels[~held_out], probabilities[~held_out]), abs=5.1e-4)
+    assert reply.held_out_loss == pytest.approx(log_loss(table.labels[held_out], probabilities[held_out]), abs=5.1e-4)
 
 
 def predictions(model: Model, features: NDArray[np.float32]) -> Floats:
@@ -244,8 +243,8 @@ def test_a_local_model_starts_where_the_federated_one_does(ward: Any) -> None:
 # Statistics
 
 
-def cohort_of(stays: int, positives: int, patients: int, **excluded: int) -> Cohort:
-    return Cohort(
+def table_of(stays: int, positives: int, patients: int, **excluded: int) -> Table:
+    return Table(
         patients=np.array([f"P-{number % patients}" for number in range(stays)]),
         features=np.zeros((stays, 1), dtype=np.float32),
         labels=(np.arange(stays) < positives).astype(np.int8),
@@ -253,19 +252,21 @@ def cohort_of(stays: int, positives: int, patients: int, **excluded: int) -> Coh
         units=("year",),
         references={},
         excluded=excluded,
+        answers=(np.arange(stays)[:, None] < positives).astype(np.int8),
         digest="00" * 32,
+        synthetic=True,
     )
 
 
-def counted(cohort: Cohort, plan: Plan, minimum: int = 11) -> StatisticsReply:
-    policy = SimpleNamespace(minimum_cell=minimum)
-    site: Any = SimpleNamespace(cohort=lambda _: cohort, settings=SimpleNamespace(policy=policy))
+def counted(table: Table, plan: Plan, minimum: int = 11) -> StatisticsReply:
+    policy = Policy(minimum_cell=minimum)
+    site: Any = SimpleNamespace(table=lambda _: table, settings=SimpleNamespace(policy=policy))
     return count(site, plan, StatisticsRequest())
 
 
 def test_counts_by_hand(plan: Plan) -> None:
-    def told(*cohort: int) -> tuple[int | None, int | None, int | None]:
-        reply = counted(cohort_of(*cohort), plan)
+    def told(*counts: int) -> tuple[int | None, int | None, int | None]:
+        reply = counted(table_of(*counts), plan)
         return reply.stays, reply.positives, reply.patients
 
     assert told(100, 40, 80) == (100, 40, 80)
@@ -278,16 +279,16 @@ def test_counts_by_hand(plan: Plan) -> None:
 
 
 def test_exclusions_by_hand(plan: Plan) -> None:
-    reply = counted(cohort_of(100, 40, 80, none=0, few=3, ten=10, eleven=11), plan)
+    reply = counted(table_of(100, 40, 80, none=0, few=3, ten=10, eleven=11), plan)
     assert (reply.rules, reply.excluded) == (["none", "few", "ten", "eleven"], [0, -1, -1, 11])
 
 
 def test_three_positives_are_withheld_at_a_real_site(open_ward: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    relabel(monkeypatch, lambda cohort: np.arange(len(cohort.labels)) < 3)
+    relabel(monkeypatch, lambda table: np.arange(len(table.labels)) < 3)
     ward = open_ward("ward-2", values=["2"])
     reply = ward.ask(StatisticsRequest(), count)
     assert isinstance(reply, StatisticsReply)
-    assert (reply.stays, reply.positives) == (len(ward.site.cohort(ward.plan).labels), None)
+    assert (reply.stays, reply.positives) == (len(ward.site.table(ward.plan).labels), None)
 
 
 def worlds(largest: int) -> Iterator[tuple[int, int, int]]:
@@ -299,7 +300,7 @@ def test_no_small_count_can_be_worked_out(plan: Plan) -> None:
     """An adversary keeps every hospital that would have replied so; what they agree on is betrayed."""
     minimum, alike = 4, defaultdict(list)
     for stays, positives, patients in worlds(14):
-        reply = counted(cohort_of(stays, positives, patients), plan, minimum)
+        reply = counted(table_of(stays, positives, patients), plan, minimum)
         counts = (stays, positives, stays - positives, patients, stays - patients, patients - positives)
         alike[reply.stays, reply.positives, reply.patients].append(counts)
     betrayed = [
@@ -317,7 +318,7 @@ def test_what_is_shown_is_true_and_never_small_nor_are_its_differences(plan: Pla
     stays = data.draw(st.integers(1, 120))
     positives, patients = data.draw(st.integers(0, stays)), data.draw(st.integers(1, stays))
     excluded = data.draw(st.integers(0, 30))
-    reply = counted(cohort_of(stays, positives, patients, rule=excluded), plan)
+    reply = counted(table_of(stays, positives, patients, rule=excluded), plan)
     shown = {"stays": reply.stays, "positives": reply.positives, "patients": reply.patients}
     truth = {"stays": stays, "positives": positives, "patients": patients}
     told = {name: value for name, value in shown.items() if value is not None}
@@ -369,9 +370,9 @@ def test_figures_are_those_of_the_held_out_patients(ward: Any) -> None:
     model = grow(ward, 2)
     reply = ward.ask(evaluation(ward, {"fedxgb_bagging": [model]}, [0]), score)
     assert isinstance(reply, EvaluateReply)
-    cohort, held_out = halves(ward)
-    labels = cohort.labels[held_out]
-    assert_figures(reply, 0, labels, predictions(model, cohort.features[held_out]))
+    table, held_out = halves(ward)
+    labels = table.labels[held_out]
+    assert_figures(reply, 0, labels, predictions(model, table.features[held_out]))
     assert reply.candidates == ["fedxgb_bagging", *reply.references]
     assert sum(reply.positives[:SCORE_BINS]) == labels.sum()
     assert sum(reply.negatives[:SCORE_BINS]) == (labels == 0).sum()
@@ -383,16 +384,16 @@ def test_a_score_shipped_with_the_data_is_judged_unless_it_has_few_cases(
 ) -> None:
     """Known for the first deaths among the held-out patients and for some of the survivors."""
 
-    def known(cohort: Cohort) -> NDArray[np.bool_]:
-        died = cohort.labels * (splits.fold_of(cohort.patients, seed=7, folds=2) == 0)
-        return np.where(cohort.labels == 1, np.cumsum(died) <= deaths, np.arange(len(died)) % 5 > 0)
+    def known(table: Table) -> NDArray[np.bool_]:
+        died = table.labels * (splits.fold_of(table.patients, seed=7, folds=2) == 0)
+        return np.where(table.labels == 1, np.cumsum(died) <= deaths, np.arange(len(died)) % 5 > 0)
 
-    def shipped(cohort: Cohort) -> Cohort:
-        scores = np.random.default_rng(0).random(len(cohort.labels))
-        return replace(cohort, references={"APACHE IVa": np.where(known(cohort), scores, np.nan)})
+    def shipped(table: Table) -> Table:
+        scores = np.random.default_rng(0).random(len(table.labels))
+        return replace(table, references={"APACHE IVa": np.where(known(table), scores, np.nan)})
 
-    load = eicu.load
-    monkeypatch.setattr(eicu, "load", lambda *arguments: shipped(load(*arguments)))
+    build = sites.build
+    monkeypatch.setattr(sites, "build", lambda *arguments: shipped(build(*arguments)))
     ward = open_ward("ward-2", values=["2"])
     reply = ward.ask(evaluation(ward, {"fedxgb_bagging": [Model(ward.header())]}, [0]), score)
     assert (reply.candidates, reply.references) == (
@@ -400,9 +401,9 @@ def test_a_score_shipped_with_the_data_is_judged_unless_it_has_few_cases(
     )
     assert len(reply.brier) == 3 * len(reply.candidates)
     if told:
-        cohort, held_out = halves(ward)
-        rows = held_out & known(cohort)
-        assert_figures(reply, 1, cohort.labels[rows], cohort.references["APACHE IVa"][rows])
+        table, held_out = halves(ward)
+        rows = held_out & known(table)
+        assert_figures(reply, 1, table.labels[rows], table.references["APACHE IVa"][rows])
 
 
 def test_every_patient_is_judged_by_the_model_that_has_not_seen_them(ward: Any, plan_with: Any) -> None:
@@ -412,9 +413,9 @@ def test_every_patient_is_judged_by_the_model_that_has_not_seen_them(ward: Any, 
         reply = ward.ask(ward.local(fold=fold), grow_alone)
         models.append(Model(ward.header()).append(reply.trees))
     reply = ward.ask(evaluation(ward, {"fedxgb_bagging": models}, [0, 1]), score)
-    cohort, held_out = halves(ward)
-    unseen = np.where(held_out, predictions(models[0], cohort.features), predictions(models[1], cohort.features))
-    assert_figures(reply, 0, cohort.labels, unseen)
+    table, held_out = halves(ward)
+    unseen = np.where(held_out, predictions(models[0], table.features), predictions(models[1], table.features))
+    assert_figures(reply, 0, table.labels, unseen)
     seen = ward.ask(evaluation(ward, {"fedxgb_bagging": models[::-1]}, [0, 1]), score)
     assert seen.auroc[0] > reply.auroc[0]  # control: judged on its own training patients it looks better
 
@@ -424,9 +425,9 @@ def test_local_models_are_also_averaged(ward: Any) -> None:
     models = {"local/ward-1": Model(three.header, three.segments[:1]), "fedxgb_bagging": three, "local/ward-2": three}
     reply = ward.ask(evaluation(ward, {name: [model] for name, model in models.items()}, [0]), score)
     assert reply.candidates[:4] == ["local/ward-1", "fedxgb_bagging", "local/ward-2", MEAN_OF_LOCAL]
-    cohort, held_out = halves(ward)
-    one, other = (predictions(models[name], cohort.features[held_out]) for name in ("local/ward-1", "local/ward-2"))
-    assert_figures(reply, 3, cohort.labels[held_out], (one + other) / 2)
+    table, held_out = halves(ward)
+    one, other = (predictions(models[name], table.features[held_out]) for name in ("local/ward-1", "local/ward-2"))
+    assert_figures(reply, 3, table.labels[held_out], (one + other) / 2)
     alone = ward.ask(evaluation(ward, {"fedxgb_bagging": [three]}, [0]), score)
     assert MEAN_OF_LOCAL not in alone.candidates
 
@@ -434,8 +435,8 @@ def test_local_models_are_also_averaged(ward: Any) -> None:
 def test_intervals_are_drawn_by_patient(ward: Any) -> None:
     model = grow(ward, 1)
     reply = ward.ask(evaluation(ward, {"fedxgb_bagging": [model]}, [0]), score)
-    cohort, held_out = halves(ward)
-    rows = cohort.select(held_out)
+    table, held_out = halves(ward)
+    rows = table.select(held_out)
     assert len(np.unique(rows.patients)) < len(rows.patients)
     for patients, same in ((rows.patients, True), (np.arange(len(rows.patients)), False)):
         rng = seeding.generator(7, "ward-2", "bootstrap")
@@ -472,8 +473,8 @@ def test_a_plan_that_asks_for_figures_gets_no_counts(ward: Any, plan_with: Any) 
 def test_a_small_class_among_the_held_out_or_the_others_is_not_told(
     open_ward: Any, monkeypatch: pytest.MonkeyPatch, held_out: int, elsewhere: int, told: bool
 ) -> None:
-    def deaths(cohort: Cohort) -> NDArray[np.bool_]:
-        away = splits.fold_of(cohort.patients, seed=7, folds=2) == 0
+    def deaths(table: Table) -> NDArray[np.bool_]:
+        away = splits.fold_of(table.patients, seed=7, folds=2) == 0
         rank = np.where(away, np.cumsum(away), np.cumsum(~away))
         few: NDArray[np.bool_] = rank <= np.where(away, held_out, elsewhere)
         return few
@@ -519,22 +520,22 @@ def test_models_that_are_not_one_a_candidate_and_fold_are_refused(ward: Any, pla
 # Few positives
 
 
-def relabel(monkeypatch: pytest.MonkeyPatch, positive: Callable[[Cohort], NDArray[np.bool_]]) -> None:
+def relabel(monkeypatch: pytest.MonkeyPatch, positive: Callable[[Table], NDArray[np.bool_]]) -> None:
     """Let a site read its own tables with other outcomes."""
-    load = eicu.load
+    build = sites.build
 
-    def relabelled(*arguments: Any) -> Cohort:
-        cohort = load(*arguments)
-        return replace(cohort, labels=positive(cohort).astype(np.int8))
+    def relabelled(*arguments: Any) -> Table:
+        table = build(*arguments)
+        return replace(table, labels=positive(table).astype(np.int8))
 
-    monkeypatch.setattr(eicu, "load", relabelled)
+    monkeypatch.setattr(sites, "build", relabelled)
 
 
 def with_positives(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     """Leave that many deaths in the training fold, and none among the held-out patients."""
 
-    def positive(cohort: Cohort) -> NDArray[np.bool_]:
-        training = splits.fold_of(cohort.patients, seed=7, folds=2) != 0
+    def positive(table: Table) -> NDArray[np.bool_]:
+        training = splits.fold_of(table.patients, seed=7, folds=2) != 0
         return np.asarray(training & (np.cumsum(training) <= number))
 
     relabel(monkeypatch, positive)
@@ -622,18 +623,18 @@ def first_round(ward: Any) -> BoostReply:
 
 def with_rows(monkeypatch: pytest.MonkeyPatch, training: tuple[int, int], held_out: tuple[int, int]) -> None:
     """Leave that many (rows, deaths) in the training fold and among the held-out patients."""
-    load = eicu.load
+    build = sites.build
 
-    def smaller(*arguments: Any) -> Cohort:
-        cohort = load(*arguments)
-        away = splits.fold_of(cohort.patients, seed=7, folds=2) == 0
+    def smaller(*arguments: Any) -> Table:
+        table = build(*arguments)
+        away = splits.fold_of(table.patients, seed=7, folds=2) == 0
         rank = np.where(away, np.cumsum(away), np.cumsum(~away))
         rows, deaths = (np.where(away, there, here) for here, there in zip(training, held_out, strict=True))
         assert away.sum() >= held_out[0]
         assert (~away).sum() >= training[0]
-        return replace(cohort, labels=(rank <= deaths).astype(np.int8)).select(rank <= rows)
+        return replace(table, labels=(rank <= deaths).astype(np.int8)).select(rank <= rows)
 
-    monkeypatch.setattr(eicu, "load", smaller)
+    monkeypatch.setattr(sites, "build", smaller)
 
 
 def test_a_loss_that_would_tell_three_deaths_is_withheld_by_the_rule_alone(

@@ -138,13 +138,13 @@ def test_a_file_says_the_same_as_its_json(tmp_path: Path) -> None:
 
 
 ALLOWED = {
-    "foo": "name, title, task, modalities, seeds, data, sites, split, resampling, trees, stages",
+    "foo": "name, title, task, label, modalities, seeds, data, sites, split, resampling, trees, stages",
     "data.foo": "source, synthetic",
     "data.synthetic.foo": "hospitals, stays_per_hospital, seed",
     "sites.foo": "partition, names, groups, quorum, deadline_seconds, on_missing",
     "split.foo": "folds, held_out",
     "trees.foo": "learning_rate, max_depth, min_child_weight, l2, row_fraction, column_fraction, bins",
-    "stages.0.foo": "kind",
+    "stages.0.foo": "kind, features, ranges, epsilon",
     "stages.1.foo": "kind, strategy, rounds, trees_per_round",
     "stages.2.foo": "kind, trees",
     "stages.3.foo": "kind, share, bootstraps",
@@ -230,6 +230,14 @@ CONTRADICTIONS: dict[str, tuple[str, Any, str]] = {
     "fold beyond the last": ("split.held_out", [0, 5], "key 'split': 'held_out' lists distinct folds from 0 to 4"),
     "fold twice": ("split.held_out", [1, 1], "key 'split': 'held_out'"),
     "no fold": ("split.held_out", [], "key 'split': 'held_out'"),
+    "a variable twice": ("stages.0.features", ["age", "age"], "'features' lists a variable twice"),
+    "a range of nothing asked for": ("stages.0.ranges", {"age": [0, 100]}, "'ranges.age' is (low, high) of one of"),
+    "a range upside down": (
+        "stages.0",
+        {"kind": "statistics", "features": "all", "ranges": {"age": [9, 3]}},
+        "'ranges.age' is (low, high)",
+    ),
+    "no privacy at all": ("stages.0.epsilon", 0.0, "key 'stages.0.statistics.epsilon'"),
     "no seed": ("seeds", [], "'seeds' lists at least one seed"),
     "seed twice": ("seeds", [7, 7], "'seeds' lists at least one seed, each once"),
     "unknown task": ("task", "tomorrow", "'task' is unknown; known tasks: in_hospital_mortality"),

@@ -44,6 +44,12 @@ FIELDS: dict[type[Payload], dict[str, st.SearchStrategy[Any]]] = {
         "versions": st.lists(texts, max_size=4),
     },
     messages.StatisticsRequest: {},
+    messages.NoisedStatisticsRequest: {},
+    messages.NoisedStatisticsReply: {
+        "minimum_cell": counts,
+        "epsilon": st.floats(1e-6, 100),
+        "cells": st.lists(st.integers(-(10**12), 10**12), min_size=1, max_size=4),
+    },
     messages.BoostRequest: updates
     | repetition
     | {
@@ -72,6 +78,7 @@ FIELDS: dict[type[Payload], dict[str, st.SearchStrategy[Any]]] = {
 
 @st.composite
 def statistics_replies(draw: st.DrawFn) -> messages.StatisticsReply:
+    moments = draw(st.lists(st.tuples(counts, st.floats(-1e12, 1e12), st.floats(0, 1e12)), max_size=3))
     rules = draw(st.lists(st.tuples(texts, st.integers(-1, 10**12)), max_size=4))
     return messages.StatisticsReply(
         minimum_cell=draw(counts),
@@ -80,6 +87,10 @@ def statistics_replies(draw: st.DrawFn) -> messages.StatisticsReply:
         positives=draw(st.none() | counts),
         rules=[rule for rule, _ in rules],
         excluded=[count for _, count in rules],
+        cells=draw(st.lists(st.integers(-2, 10**12), max_size=4)),
+        moments=[place for place, *_ in moments],
+        means=[mean for _, mean, _ in moments],
+        deviations=[deviation for *_, deviation in moments],
     )
 
 
@@ -154,9 +165,11 @@ def example(kind: type[Payload]) -> Payload:
             "versions": [text],
         },
         messages.StatisticsRequest: {},
+        messages.NoisedStatisticsRequest: {},
+        messages.NoisedStatisticsReply: {"minimum_cell": 11, "epsilon": 0.5, "cells": [-3]},
         messages.StatisticsReply: {
             **{"minimum_cell": 11, "patients": count, "stays": count, "positives": count},
-            **{"rules": [text], "excluded": [-1]},
+            **{"rules": [text], "excluded": [-1], "cells": [-1], "moments": [0], "means": [0.5], "deviations": [0.25]},
         },
         messages.BoostRequest: {
             **several,
@@ -245,11 +258,13 @@ def fits(value: Any, other: Any) -> bool:
     return isinstance(value, list) == isinstance(other, list) and (known is found or (known, found) == (float, int))
 
 
+SIGNED = {(messages.StatisticsReply, "means"), (messages.StatisticsReply, "deviations")}
+"""Bounded, but not between 0 and 1000; see BOUNDS."""
 NUMBERS = [
     (kind, field)
     for kind in KINDS
     for field, value in example(kind).model_dump().items()
-    if isinstance(value[0] if isinstance(value, list) else value, float)
+    if isinstance(value[0] if isinstance(value, list) else value, float) and (kind, field) not in SIGNED
 ]
 
 
@@ -276,6 +291,16 @@ BOUNDS: list[tuple[type[Payload], str, Any, Any]] = [
     (messages.StatisticsReply, "positives", 10**12, 10**12 + 1),
     (messages.StatisticsReply, "stays", 0, -1),
     (messages.StatisticsReply, "excluded", [-1], [-2]),
+    (messages.StatisticsReply, "cells", [-2], [-3]),
+    (messages.StatisticsReply, "moments", [0], [-1]),
+    (messages.StatisticsReply, "means", [-1e12], [-1.1e12]),
+    (messages.StatisticsReply, "means", [1e12], [math.nan]),
+    (messages.StatisticsReply, "deviations", [1e12], [1.1e12]),
+    (messages.StatisticsReply, "deviations", [0.0], [-0.5]),
+    (messages.NoisedStatisticsReply, "cells", [-(10**12)], [-(10**12) - 1]),
+    (messages.NoisedStatisticsReply, "cells", [0], []),
+    (messages.NoisedStatisticsReply, "epsilon", 100.0, 100.5),
+    (messages.NoisedStatisticsReply, "epsilon", 1e-6, 0.0),
     (messages.StatisticsReply, "rules", ["x" * 400], ["x" * 401]),
     (messages.AdmissionReply, "site", "a" * 40, "a" * 41),
     (messages.AdmissionReply, "site", "ward-1", "../ward"),
@@ -302,6 +327,8 @@ def test_each_bound_admits_what_just_fits_it(kind: type[Payload], field: str, fi
     [
         (messages.StatisticsReply, "excluded", [12, 13]),
         (messages.StatisticsReply, "rules", []),
+        (messages.StatisticsReply, "means", []),
+        (messages.StatisticsReply, "moments", [1, 2]),
         (messages.EvaluateReply, "auroc", [0.5] * 5),
         (messages.EvaluateReply, "brier", []),
         (messages.EvaluateReply, "positives", [1]),
@@ -426,9 +453,12 @@ def test_size_by_hand() -> None:
 
 
 def test_withheld_is_not_sent() -> None:
-    withheld = messages.StatisticsReply(minimum_cell=11, rules=[], excluded=[])
+    withheld = messages.StatisticsReply(
+        minimum_cell=11, rules=[], excluded=[], cells=[], moments=[], means=[], deviations=[]
+    )
     content = records.encode(HEADER, withheld)
-    assert set(content["body"]) == {"kind", "minimum_cell", "rules", "excluded"}
+    told = {"kind", "minimum_cell", "rules", "excluded", "cells", "moments", "means", "deviations"}
+    assert set(content["body"]) == told
     assert records.decode(content, messages.StatisticsReply)[1] == withheld
     silent = messages.BoostReply(trees=[b"{}"])
     content = records.encode(HEADER, silent)

@@ -50,7 +50,7 @@ def test_overall_by_hand():
 def test_overall_of_a_run_is_the_pooled_auroc_within_the_binning_bound(trial):
     one = trial({"split": {"folds": 2, "held_out": [0, 1]}})
     found = one.run()
-    header = ModelHeader(found.base_score, open_site(one.files["hospital-1"]).cohort(one.plan).feature_names)
+    header = ModelHeader(found.base_score, open_site(one.files["hospital-1"]).table(one.plan).feature_names)
     models = []
     with Checkpoint(one.folder, one.plan.digest) as checkpoint:
         for fold in (0, 1):
@@ -61,10 +61,10 @@ def test_overall_of_a_run_is_the_pooled_auroc_within_the_binning_bound(trial):
             models.append(model)
     labels, predicted = [], []
     for file in one.files.values():
-        cohort = open_site(file).cohort(one.plan)
-        held_out, values = held_out_probabilities(cohort, one.plan, 7, [0, 1], {"m": models})
+        table = open_site(file).table(one.plan)
+        held_out, values = held_out_probabilities(table, one.plan, 7, [0, 1], {"m": models})
         assert held_out.all()
-        labels.append(cohort.labels)
+        labels.append(table.labels)
         predicted.append(values["m"])
     overall = scores(found.candidates, "fedxgb_bagging")[7, OVERALL]
     histogram = ScoreHistogram(np.array(overall.negatives), np.array(overall.positives))
@@ -80,14 +80,14 @@ def test_each_patient_is_scored_by_the_model_that_has_not_seen_it(trial):
     one = trial()
     found = one.run()
     site = open_site(one.files["hospital-1"])
-    cohort = site.cohort(one.plan)
-    header = ModelHeader(found.base_score, cohort.feature_names)
-    first, second = Model(header), Model(ModelHeader(0.9, cohort.feature_names))
-    held_out, values = held_out_probabilities(cohort, one.plan, 7, [0, 1], {"m": [first, second]})
+    table = site.table(one.plan)
+    header = ModelHeader(found.base_score, table.feature_names)
+    first, second = Model(header), Model(ModelHeader(0.9, table.feature_names))
+    held_out, values = held_out_probabilities(table, one.plan, 7, [0, 1], {"m": [first, second]})
     assert set(np.round(values["m"], 6)) == {round(found.base_score, 6), 0.9}
     fold = site.fold(one.plan, 7, 0)
     expected = probability(score((), header, fold.held_out.features))
-    of_first = np.isin(cohort.patients, fold.held_out.patients)
+    of_first = np.isin(table.patients, fold.held_out.patients)
     assert (values["m"][of_first] == expected).all()
     assert held_out.all()
 

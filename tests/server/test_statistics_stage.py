@@ -49,14 +49,14 @@ def test_base_score_is_the_mean_label_of_all_sites(labels):
 def test_the_run_uses_the_counts_of_the_cohorts(trial):
     one = trial()
     found = one.run()
-    cohorts = {name: open_site(file).cohort(one.plan) for name, file in one.files.items()}
-    labels = np.concatenate([cohort.labels for cohort in cohorts.values()])
+    tables = {name: open_site(file).table(one.plan) for name, file in one.files.items()}
+    labels = np.concatenate([table.labels for table in tables.values()])
     assert found.base_score == pytest.approx(labels.mean(), abs=1e-6)
     for site in found.sites:
-        cohort = cohorts[site.name]
-        assert (site.stays, site.positives) == (len(cohort.labels), cohort.labels.sum())
-        assert site.patients == len(np.unique(cohort.patients))
-        assert set(site.excluded) == set(cohort.excluded)
+        table = tables[site.name]
+        assert (site.stays, site.positives) == (len(table.labels), table.labels.sum())
+        assert site.patients == len(np.unique(table.patients))
+        assert set(site.excluded) == set(table.excluded)
 
 
 def test_a_site_that_withholds_does_not_count(trial):

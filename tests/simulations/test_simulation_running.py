@@ -230,16 +230,16 @@ def test_no_held_out_patient_trains_the_pooled_model(unbroken, monkeypatch):
     simulation, found = unbroken
     features, labels, _ = pooled_rows(simulation, found.base_score, monkeypatch)
     sites = [open_site(file) for file in simulation.files.values()]
-    cohorts = [site.cohort(simulation.plan) for site in sites]
-    folds = [divide(c, simulation.plan, s.name, 7, 0) for c, s in zip(cohorts, sites, strict=True)]
+    tables = [site.table(simulation.plan) for site in sites]
+    folds = [divide(t, simulation.plan, s.name, 7, 0) for t, s in zip(tables, sites, strict=True)]
     held_out = np.concatenate([fold.held_out.features for fold in folds])
-    everything = np.concatenate([cohort.features for cohort in cohorts])
+    everything = np.concatenate([table.features for table in tables])
     assert overlap(features, held_out) == 0
     assert overlap(everything, held_out) == len(held_out)  # the check would see a leak
-    assert len(features) + len(held_out) == len(everything) == sum(len(c.labels) for c in cohorts)
-    assert labels.sum() + sum(fold.held_out.labels.sum() for fold in folds) == sum(c.labels.sum() for c in cohorts)
+    assert len(features) + len(held_out) == len(everything) == sum(len(t.labels) for t in tables)
+    assert labels.sum() + sum(fold.held_out.labels.sum() for fold in folds) == sum(t.labels.sum() for t in tables)
     away = [set(fold.held_out.patients) for fold in folds]
-    kept = [set(c.patients) - gone for c, gone in zip(cohorts, away, strict=True)]
+    kept = [set(t.patients) - gone for t, gone in zip(tables, away, strict=True)]
     assert not set().union(*away) & set().union(*kept)  # who was at two sites is held out at both
 
 
@@ -354,9 +354,9 @@ def test_other_ways_to_divide_the_data(prepared, small_plan, partition, names):
     changes = {f"sites.{key}": value for key, value in partition.items()}
     simulation = prepared(small_plan({"sites.names": [], **changes}))
     assert sorted(simulation.files) == names
-    cohorts = [open_site(file).cohort(simulation.plan) for file in simulation.files.values()]
+    tables = [open_site(file).table(simulation.plan) for file in simulation.files.values()]
     whole = prepared(small_plan(), "whole")
-    expected = [open_site(file).cohort(whole.plan) for file in whole.files.values()]
-    rows = [sorted(row.tobytes() for c in some for row in c.features) for some in (cohorts, expected)]
+    expected = [open_site(file).table(whole.plan) for file in whole.files.values()]
+    rows = [sorted(row.tobytes() for t in some for row in t.features) for some in (tables, expected)]
     assert rows[0] == rows[1]
     close_sites()

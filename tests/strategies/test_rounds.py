@@ -22,7 +22,8 @@ from strategies.rounds.courier import LONGEST_REASON, LONGEST_WAIT, Courier
 from strategies.rounds.membership import Members
 
 REQUEST = StatisticsRequest()
-REPLY = StatisticsReply(minimum_cell=11, patients=40, stays=50, positives=20, rules=[], excluded=[])
+NOTHING = {"cells": [], "moments": [], "means": [], "deviations": []}
+REPLY = StatisticsReply(minimum_cell=11, patients=40, stays=50, positives=20, rules=[], excluded=[], **NOTHING)
 NAMES = ("alder", "birch", "cedar")
 
 

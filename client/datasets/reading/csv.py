@@ -20,9 +20,15 @@ from typing import IO, cast
 import duckdb
 import numpy as np
 
+from client.datasets.reading import progress
 from client.datasets.reading.rows import Rows
 from common.exceptions import DataError
 from common.serialization import digest_json
+
+FORM = "auto_detect=false, strict_mode=true, header=true, delim=',', quote='\"', escape='\"'"
+"""How DuckDB is told to read CSV."""
+DAMAGE = (OSError, EOFError, zlib.error)
+"""What reading a file that is not whole raises."""
 
 
 class Tables:
@@ -77,6 +83,10 @@ class Tables:
         """Tell whether the folder holds a table."""
         return bool(self._files(table))
 
+    def header(self, table: str) -> list[str]:
+        """Return a table's column names, lower-case; errors as in :meth:`read`."""
+        return header_of(self.path(table))
+
     def read(self, table: str, columns: Sequence[str], *, where: tuple[str, Collection[str]] | None = None) -> Rows:
         """Read some columns of some rows; the whole file is checked all the same.
 
@@ -94,9 +104,9 @@ class Tables:
         DataError
             When the table or a column is missing, or the file is not well-formed.
         """
-        path = self._find(table)
+        path = self.path(table)
         self._digests[table] = _fingerprint(path)
-        header = _header(path)
+        header = header_of(path)
         key, texts = where or (None, ())
         if absent := sorted({*columns, key or columns[0]} - set(header)):
             raise DataError(f"required columns are missing: {', '.join(absent)}", file=path.name)
@@ -107,15 +117,16 @@ class Tables:
             result, refusal = {}, type(error).__name__
         if not result:
             # Raised out here, so that DuckDB's error with its quoted line is not even this one's context.
-            raise _locate(path, len(header)) or DataError(f"not readable as CSV ({refusal})", file=path.name)
+            raise locate(path, len(header)) or DataError(f"not readable as CSV ({refusal})", file=path.name)
         numbers, *found = result.values()
         return Rows(path.name, numbers.astype(np.int64), dict(zip(columns, found, strict=True)))
 
     def _files(self, table: str) -> list[Path]:
-        allowed = (f"{table}.csv", f"{table}.csv.gz")
+        allowed = (f"{table}.csv", f"{table}.csv.gz", f"{table}.txt")
         return sorted(path for path in self._folder.iterdir() if path.name.lower() in allowed)
 
-    def _find(self, table: str) -> Path:
+    def path(self, table: str) -> Path:
+        """Return a table's one file; a DataError when there is none or several."""
         match self._files(table):
             case [path]:
                 return path
@@ -129,37 +140,48 @@ def _query(header: Sequence[str], columns: Sequence[str], key: str | None) -> st
     """Write SQL that numbers the rows, then filters; columns go by position: no text of the file is ever part of it."""
     cell = {name: f"coalesce(c{i}, '')" for i, name in enumerate(header)}
     layout = ", ".join(f"c{i}: 'VARCHAR'" for i in range(len(header)))
-    form = "auto_detect=false, strict_mode=true, header=true, delim=',', quote='\"', escape='\"'"
-    numbered = f"SELECT row_number() OVER () AS number, * FROM read_csv(?, {form}, columns={{{layout}}})"  # noqa: S608
+    numbered = f"SELECT row_number() OVER () AS number, * FROM read_csv(?, {FORM}, columns={{{layout}}})"  # noqa: S608
     wanted = f"WHERE {cell[key]} IN (SELECT unnest(?::VARCHAR[]))" if key else ""
     return f"SELECT number, {', '.join(cell[name] for name in columns)} FROM ({numbered}) {wanted} ORDER BY number"  # noqa: S608
 
 
-def _open(path: Path) -> IO[bytes]:
-    return cast(IO[bytes], gzip.open(path, "rb")) if path.suffix.lower() == ".gz" else path.open("rb")
+def unpacked(path: Path, raw: IO[bytes]) -> IO[bytes]:
+    """Return the bytes of a table whose file, plain or gzip, is open."""
+    return cast(IO[bytes], gzip.GzipFile(fileobj=raw)) if path.suffix.lower() == ".gz" else raw
+
+
+def damaged(path: Path) -> DataError:
+    """Return the error for a file whose bytes raised one of :data:`DAMAGE`."""
+    return DataError("unreadable, truncated or damaged file", file=path.name, fix="copy it again")
 
 
 def _fingerprint(path: Path) -> str:
     """SHA-256 of a file, read to its end: DuckDB does not compare a gzip file's checksum."""
+    told = progress.current()
     try:
-        with path.open("rb") as raw, _open(path) as file:
+        size = path.stat().st_size
+        with path.open("rb") as raw, unpacked(path, raw) as file:
             while file.read(1 << 20):
-                pass
+                told(path.name, raw.tell(), size)
+            raw.seek(0)
             return hashlib.file_digest(raw, "sha256").hexdigest()
-    except (OSError, EOFError, zlib.error):
-        raise DataError("unreadable, truncated or damaged file", file=path.name, fix="copy it again") from None
+    except DAMAGE:
+        raise damaged(path) from None
 
 
 def _records(path: Path) -> Iterator[list[str]]:
-    with _open(path) as file:
+    with path.open("rb") as raw, unpacked(path, raw) as file:
         yield from csv.reader((line.removeprefix(codecs.BOM_UTF8).decode() for line in file), strict=True)
 
 
-def _header(path: Path) -> list[str]:
+def header_of(path: Path) -> list[str]:
+    """Return a file's column names, lower-case; a DataError when they are not well-formed, missing or repeated."""
     try:
         header = [name.strip().lower() for name in next(_records(path), [])]
     except (csv.Error, UnicodeDecodeError):
         raise DataError("the header is not well-formed CSV in UTF-8", file=path.name, row=0) from None
+    except DAMAGE:
+        raise damaged(path) from None
     if not any(header):
         raise DataError("the file is empty", file=path.name)
     if repeated := sorted({name for name in header if header.count(name) > 1}):
@@ -167,7 +189,7 @@ def _header(path: Path) -> list[str]:
     return header
 
 
-def _locate(path: Path, width: int) -> DataError | None:
+def locate(path: Path, width: int) -> DataError | None:
     """Find the first broken row of a file that DuckDB refused; an empty line is no row, except of one column."""
     row = 0
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,11 @@ from numpy.typing import NDArray
 from common.exceptions import DataError
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+
+
+def decimals(cells: Iterable[str]) -> dict[str, float]:
+    """Understand those texts that are finite decimal numbers."""
+    return {cell: float(cell) for cell in cells if _NUMBER.fullmatch(cell) and math.isfinite(float(cell))}
 
 
 @dataclass(frozen=True)
@@ -97,10 +102,7 @@ class Rows:
         DataError
             On any text that is not a finite decimal number, naming the row.
         """
-        known: dict[str, float] = {"": math.nan, **(meanings or {})}
-        for cell in set(self.columns[field]) - known.keys():
-            if _NUMBER.fullmatch(cell) and math.isfinite(float(cell)):
-                known[cell] = float(cell)
+        known = decimals(set(self.columns[field])) | {"": math.nan, **(meanings or {})}
         return self._translate(field, known, "a decimal number is expected")
 
     def _translate(self, field: str, known: Mapping[str, float], expected: str) -> NDArray[np.float64]:

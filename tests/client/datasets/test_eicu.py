@@ -9,19 +9,22 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from client.cohorts import loading
 from client.datasets import eicu
-from client.datasets.base import Cohort, Select
-from common.exceptions import ConfigurationError, DataError, PlanError
-from common.tasks.base import Task, find
+from client.datasets.base import ALL, Select
+from client.preprocessing.table import Table, build
+from common.clinical.records import Records
+from common.exceptions import ConfigurationError, DataError
+from common.tasks.base import find
 from simulations.synthetic.eicu_columns import HEADERS
 from simulations.synthetic.eicu_layout import generate
 
 TASK = find("in_hospital_mortality")
-ALL = Select("all")
 Row = dict[str, str]
 Folder = dict[str, list[Row]]
 
@@ -29,6 +32,7 @@ Folder = dict[str, list[Row]]
 def stay(number: int, hospital: str = "1", **changes: str) -> Row:
     row = {
         "patientunitstayid": str(number),
+        "patienthealthsystemstayid": f"admission-{number}",
         "uniquepid": f"person-{number}",
         "hospitalid": hospital,
         "hospitaldischargestatus": "Alive",
@@ -37,6 +41,8 @@ def stay(number: int, hospital: str = "1", **changes: str) -> Row:
         "admissionweight": "80",
         "admissionheight": "175",
         "hospitaladmitoffset": "-1",
+        "unitdischargeoffset": "2999",
+        "hospitaldischargeoffset": "5999",
         "unitvisitnumber": "1",
         "unittype": "MICU",
         "unitadmitsource": "Floor",
@@ -97,44 +103,49 @@ def write(folder: Path, content: Folder) -> Path:
     return folder
 
 
-def load(folder: Path, content: Folder, select: Select = ALL) -> Cohort:
-    return eicu.load(write(folder, content), TASK, select)
+def load(folder: Path, content: Folder | None = None, select: Select = ALL) -> Table:
+    """Read a folder, written first when it has content, as the table that trees are trained on."""
+    if content is not None:
+        write(folder, content)
+    return build(loading.load("eicu", folder, TASK, select, ("table",), folder / "cache"), 0)
 
 
-def value(cohort: Cohort, patient: str, name: str) -> float:
-    row = cohort.patients.tolist().index(patient)
-    return float(cohort.features[row, cohort.feature_names.index(name)])
+def records(folder: Path, select: Select = ALL) -> Records:
+    return eicu.read(folder, select, (), folder / "cache")
+
+
+def value(table: Table, patient: str, name: str) -> float:
+    row = table.patients.tolist().index(patient)
+    return float(table.features[row, table.feature_names.index(name)])
 
 
 def test_a_folder_by_hand_is_read_as_documented(tmp_path: Path) -> None:
-    cohort = load(tmp_path, tables())
-    assert cohort.patients.tolist() == ["person-1", "person-2"]
-    assert cohort.labels.tolist() == [0, 1]
-    assert dict(cohort.excluded) == {"no outcome": 1, "no APACHE rows": 1}
+    table = load(tmp_path, tables())
+    assert table.patients.tolist() == ["person-1", "person-2"]
+    assert table.labels.tolist() == [0, 1]
+    assert dict(table.excluded) == {"no outcome": 1, "no APACHE rows": 1}
     expected = {
         "person-1": {"age": 90, "temperature": 36.5, "heartrate": np.nan, "aids": 1, "gender=Female": 1, "ph": np.nan},
         "person-2": {"age": 60, "temperature": np.nan, "heartrate": 120, "aids": 0, "gender=Female": 0, "eyes": 4},
     }
     for patient, features in expected.items():
         for name, number in features.items():
-            assert value(cohort, patient, name) == pytest.approx(number, nan_ok=True), (patient, name)
-    assert (
-        value(cohort, "person-2", "hospitaladmitoffset") == -1
-    )  # a minute before; -1 is missing in APACHE tables only
-    assert np.isnan(value(cohort, "person-2", "admissionweight"))
-    assert np.isnan(value(cohort, "person-1", "electivesurgery"))
-    assert value(cohort, "person-2", "electivesurgery") == 1
-    assert value(cohort, "person-1", "unittype=MICU") == 1
-    assert value(cohort, "person-1", "unittype=SICU") == 0
-    assert np.isnan(value(cohort, "person-1", "unitadmitsource=Floor"))
-    assert dict(zip(cohort.feature_names, cohort.units, strict=True))["temperature"] == "°C"
+            assert value(table, patient, name) == pytest.approx(number, nan_ok=True), (patient, name)
+    assert value(table, "person-2", "hospitaladmitoffset") == -1  # a minute before; -1 is missing in APACHE tables only
+    assert np.isnan(value(table, "person-2", "admissionweight"))
+    assert np.isnan(value(table, "person-1", "electivesurgery"))
+    assert value(table, "person-2", "electivesurgery") == 1
+    assert value(table, "person-1", "unittype=MICU") == 1
+    assert value(table, "person-1", "unittype=SICU") == 0
+    assert np.isnan(value(table, "person-1", "unitadmitsource=Floor"))
+    assert dict(zip(table.feature_names, table.units, strict=True))["temperature"] == "°C"
 
 
 def test_the_reference_is_apache_iva_and_optional(tmp_path: Path) -> None:
     score = load(tmp_path, tables()).references["APACHE IVa"]
     assert np.array_equal(score, [np.nan, 0.25], equal_nan=True)
     (tmp_path / "apachepatientresult.csv").unlink()
-    assert dict(eicu.load(tmp_path, TASK, ALL).references) == {}
+    assert dict(load(tmp_path).references) == {}
 
 
 def test_sites_are_regions_or_hospitals_and_a_hospital_without_region_is_in_no_region(tmp_path: Path) -> None:
@@ -144,11 +155,11 @@ def test_sites_are_regions_or_hospitals_and_a_hospital_without_region_is_in_no_r
         "south": Select("region", ("South",)),
     }
     assert list(eicu.sites(folder, "hospital")) == ["hospital-1", "hospital-2", "hospital-3"]
-    assert eicu.load(folder, TASK, Select("region", ("South",))).patients.tolist() == ["person-2"]
-    assert eicu.load(folder, TASK, Select("hospital", ("1",))).patients.tolist() == ["person-1"]
-    assert len(eicu.load(folder, TASK, Select("hospital", ("1", "2"))).patients) == 2
-    with pytest.raises(ConfigurationError, match="by region or hospital, not by 'ward'"):
-        eicu.sites(folder, "ward")
+    assert load(folder, select=Select("region", ("South",))).patients.tolist() == ["person-2"]
+    assert load(folder, select=Select("hospital", ("1",))).patients.tolist() == ["person-1"]
+    assert len(load(folder, select=Select("hospital", ("1", "2"))).patients) == 2
+    with pytest.raises(ConfigurationError, match="divides by patient, region, hospital, not by 'ward'"):
+        loading.sites("eicu", folder, "ward")
 
 
 def test_an_unknown_region_is_refused(tmp_path: Path) -> None:
@@ -192,6 +203,9 @@ def repeat(table: str, row: int) -> Callable[[Folder], None]:
             r"row 3, field 'hospitaldischargestatus'.*'Alive', 'Expired'",
         ),
         (change("patient", 1, uniquepid=""), r"row 2, field 'uniquepid': an empty cell"),
+        (change("patient", 2, hospitaladmitoffset=""), r"row 3, field 'hospitaladmitoffset': an empty cell"),
+        (change("patient", 2, patienthealthsystemstayid=""), r"row 3, field 'patienthealthsystemstayid': an empty"),
+        (change("patient", 2, unitdischargeoffset="late"), r"row 3, field 'unitdischargeoffset'"),
         (change("patient", 1, age="ninety"), r"row 2, field 'age': an unknown value"),
         (change("patient", 1, gender="M"), r"row 2, field 'gender'.*'Female', 'Male', 'Other'"),
         (change("patient", 1, unittype="Ward"), r"row 2, field 'unittype'.*'MICU'"),
@@ -213,16 +227,51 @@ def test_bad_input_is_refused_by_table_row_and_field(
 
 def test_what_the_selection_does_not_mean_is_named(tmp_path: Path) -> None:
     folder = write(tmp_path, tables())
-    with pytest.raises(DataError, match=r"^patient: no stay is left; excluded: \{'no outcome': 0"):
-        eicu.load(folder, TASK, Select("hospital", ("77",)))
+    with pytest.raises(DataError, match=r"^patient: no stay has APACHE rows"):
+        load(folder, select=Select("hospital", ("77",)))
     with pytest.raises(DataError, match=r"^hospital\.csv, field 'region': no hospital in region Atlantis"):
-        eicu.load(folder, TASK, Select("region", ("Atlantis",)))
+        load(folder, select=Select("region", ("Atlantis",)))
 
 
-def test_another_task_is_refused(tmp_path: Path) -> None:
-    other = Task("sepsis", "Sepsis", "sepsis", "ICU stay", "at admission", 0.0)
-    with pytest.raises(PlanError, match="no task 'sepsis'; it offers in_hospital_mortality"):
-        eicu.load(tmp_path, other, ALL)
+def test_a_site_without_any_outcome_is_refused_with_what_each_rule_lost(tmp_path: Path) -> None:
+    content = tables()
+    for row in content["patient"]:
+        row["hospitaldischargestatus"] = ""
+    with pytest.raises(DataError, match=r"^records: no ICU stay is left \(no outcome: 4, no APACHE rows: 0\)"):
+        load(tmp_path, content)
+
+
+@pytest.mark.parametrize("part", ["series", "images", "codes", "notes"])
+def test_what_the_source_does_not_hold_is_refused(tmp_path: Path, part: Any) -> None:
+    with pytest.raises(ConfigurationError, match="data source 'eicu' holds no"):
+        loading.load("eicu", write(tmp_path, tables()), TASK, ALL, ("table", part), tmp_path / "cache")
+
+
+def test_each_admission_and_stay_has_its_times_on_a_clock_of_the_admission(tmp_path: Path) -> None:
+    content = tables()
+    again = {"patienthealthsystemstayid": "admission-1", "uniquepid": "person-1"}
+    content["patient"] = [
+        stay(4, hospitaladmitoffset="-3001", hospitaldischargeoffset="2999", unitdischargeoffset="", **again),
+        *content["patient"][:3],
+    ]
+    found = records(write(tmp_path, content))
+    assert found.patients.identifier.tolist() == ["person-1", "person-2", "person-3"]
+    assert found.stays.admission.tolist() == [0, 0, 1, 2]
+    assert found.stays.start.tolist() == pytest.approx([3001 / 60, 1 / 60, 1 / 60, 1 / 60])
+    assert found.stays.end.tolist() == pytest.approx([np.nan, 50, 50, 50], nan_ok=True)
+    assert found.admissions.end.tolist() == pytest.approx([100, 100, 100])
+    assert found.admissions.died.tolist() == [0, 1, -1]
+    assert found.admissions.death.tolist() == pytest.approx([np.nan, 100, np.nan], nan_ok=True)
+    assert found.admissions.age.tolist() == [90, 60, 60]
+    assert found.patients.male.tolist() == [0, 1, 1]
+    assert not found.one_clock
+
+
+def test_a_stay_that_ends_at_an_unknown_time_keeps_its_features(tmp_path: Path) -> None:
+    content, unknown = tables(), tables()
+    unknown["patient"][0]["unitdischargeoffset"] = ""
+    (tmp_path / "unknown").mkdir()
+    assert features_digest(load(tmp_path / "unknown", unknown)) == features_digest(load(tmp_path, content))
 
 
 def test_a_site_with_one_outcome_only_can_be_loaded(tmp_path: Path) -> None:
@@ -237,8 +286,8 @@ def test_an_implausible_measurement_is_missing_but_an_implausible_column_is_refu
     content["apacheapsvar"] = [acute(i, temperature="37") for i in range(1, 13)]
     content["apachepredvar"] = [chronic(i) for i in range(1, 13)]
     content["patient"][0]["admissionheight"] = "1.75"
-    cohort = load(tmp_path, content)
-    assert np.isnan(cohort.features[:, cohort.feature_names.index("admissionheight")]).tolist() == [True] + [False] * 11
+    table = load(tmp_path, content)
+    assert np.isnan(table.features[:, table.feature_names.index("admissionheight")]).tolist() == [True] + [False] * 11
     for row in content["apacheapsvar"]:
         row["temperature"] = "98.6"
     with pytest.raises(DataError, match=r"field 'temperature': most values are implausible; expected 14\.2 to 47 °C"):
@@ -252,8 +301,8 @@ def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def features_digest(cohort: Cohort) -> str:
-    return hashlib.sha256(cohort.features.tobytes()).hexdigest()
+def features_digest(table: Table) -> str:
+    return hashlib.sha256(table.features.tobytes()).hexdigest()
 
 
 def plant(folder: Path, target: Path, table: str, column: str) -> None:
@@ -290,15 +339,15 @@ def test_a_perfect_leak_in_a_forbidden_column_changes_no_feature(
     synthetic: Path, tmp_path: Path, table: str, column: str
 ) -> None:
     plant(synthetic, tmp_path, table, column)
-    clean, planted = (eicu.load(folder, TASK, ALL) for folder in (synthetic, tmp_path))
-    assert planted.digest != clean.digest
+    assert records(tmp_path).digest != records(synthetic).digest
+    clean, planted = load(synthetic), load(tmp_path)
     assert features_digest(planted) == features_digest(clean)
     assert planted.feature_names == clean.feature_names
 
 
 def test_the_leak_test_would_see_a_leak(synthetic: Path, tmp_path: Path) -> None:
     plant(synthetic, tmp_path, "apachepredvar", "aids")
-    clean, planted = (eicu.load(folder, TASK, ALL) for folder in (synthetic, tmp_path))
+    clean, planted = load(synthetic), load(tmp_path)
     assert features_digest(planted) != features_digest(clean)
     assert (planted.features[:, planted.feature_names.index("aids")] == planted.labels).all()
 

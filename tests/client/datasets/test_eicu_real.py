@@ -16,8 +16,9 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from client.datasets import eicu
-from client.datasets.base import Cohort, Select
+from client.cohorts.loading import load, sites
+from client.datasets.base import ALL, Select
+from client.preprocessing.table import Table, build
 from common.tasks.base import find
 from simulations.synthetic.eicu_columns import HEADERS
 
@@ -29,16 +30,20 @@ pytestmark = [
 ]
 
 
+def table_of(select: Select) -> Table:
+    return build(load("eicu", FOLDER, TASK, select, ("table",), FOLDER / "never written"), 0)
+
+
 @pytest.fixture(scope="module")
-def cohort() -> Cohort:
-    return eicu.load(FOLDER, TASK, Select("all"))
+def table() -> Table:
+    return table_of(ALL)
 
 
-def test_inclusion_counts(cohort: Cohort) -> None:
-    assert dict(cohort.excluded) == {"no outcome": 28, "no APACHE rows": 2520 - 28 - 2179}
-    assert len(cohort.labels) == 2179
-    assert int(cohort.labels.sum()) == 196
-    assert len(eicu.sites(FOLDER, "hospital")) == 186
+def test_inclusion_counts(table: Table) -> None:
+    assert dict(table.excluded) == {"no outcome": 28, "no APACHE rows": 2520 - 28 - 2179}
+    assert len(table.labels) == 2179
+    assert int(table.labels.sum()) == 196
+    assert len(sites("eicu", FOLDER, "hospital")) == 186
 
 
 def test_the_outcome_column_counts_as_published() -> None:
@@ -52,42 +57,42 @@ def test_the_outcome_column_counts_as_published() -> None:
     [("midwest", 718, 52), ("south", 666, 59), ("west", 458, 44), ("northeast", 138, 19)],
 )
 def test_regions_count_as_published(region: str, stays: int, deaths: int) -> None:
-    part = eicu.load(FOLDER, TASK, eicu.sites(FOLDER, "region")[region])
+    part = table_of(sites("eicu", FOLDER, "region")[region])
     assert (len(part.labels), int(part.labels.sum())) == (stays, deaths)
 
 
-def test_hospitals_partition_the_whole(cohort: Cohort) -> None:
-    numbers = [select.values[0] for select in eicu.sites(FOLDER, "hospital").values()]
-    halves = [eicu.load(FOLDER, TASK, Select("hospital", tuple(numbers[i::2]))) for i in range(2)]
-    assert sum(len(half.labels) for half in halves) == len(cohort.labels)
-    assert sum(int(half.labels.sum()) for half in halves) == int(cohort.labels.sum())
-    assert {half.schema_digest for half in halves} == {cohort.schema_digest}
+def test_hospitals_partition_the_whole(table: Table) -> None:
+    numbers = [select.values[0] for select in sites("eicu", FOLDER, "hospital").values()]
+    halves = [table_of(Select("hospital", tuple(numbers[i::2]))) for i in range(2)]
+    assert sum(len(half.labels) for half in halves) == len(table.labels)
+    assert sum(int(half.labels.sum()) for half in halves) == int(table.labels.sum())
+    assert {half.schema_digest for half in halves} == {table.schema_digest}
 
 
-def test_apache_iva_reaches_its_published_discrimination(cohort: Cohort) -> None:
-    score = cohort.references["APACHE IVa"]
+def test_apache_iva_reaches_its_published_discrimination(table: Table) -> None:
+    score = table.references["APACHE IVa"]
     known = ~np.isnan(score)
     assert int(known.sum()) == 1683
-    assert roc_auc_score(cohort.labels[known], score[known]) == pytest.approx(0.862, abs=5e-4)
+    assert roc_auc_score(table.labels[known], score[known]) == pytest.approx(0.862, abs=5e-4)
 
 
-def test_a_second_implementation_reads_the_same_numbers(cohort: Cohort) -> None:
+def test_a_second_implementation_reads_the_same_numbers(table: Table) -> None:
     with gzip.open(FOLDER / "apacheapsvar.csv.gz", "rt", encoding="utf-8") as file:
         acute = {row["patientunitstayid"]: row for row in csv.DictReader(file)}
     with gzip.open(FOLDER / "patient.csv.gz", "rt", encoding="utf-8") as file:
         stays = [
             row for row in csv.DictReader(file) if row["hospitaldischargestatus"] and row["patientunitstayid"] in acute
         ]
-    assert cohort.patients.tolist() == [row["uniquepid"] for row in stays]
+    assert table.patients.tolist() == [row["uniquepid"] for row in stays]
     for name in ("heartrate", "creatinine", "eyes"):
         texts = [acute[row["patientunitstayid"]][name] for row in stays]
         expected = np.array([np.nan if text == "-1" else float(text) for text in texts], dtype=np.float32)
-        assert np.array_equal(cohort.features[:, cohort.feature_names.index(name)], expected, equal_nan=True)
+        assert np.array_equal(table.features[:, table.feature_names.index(name)], expected, equal_nan=True)
 
 
-def test_logistic_regression_reaches_its_published_discrimination(cohort: Cohort) -> None:
+def test_logistic_regression_reaches_its_published_discrimination(table: Table) -> None:
     names = [*HEADERS["apacheapsvar"][2:], "age", "gender=Male", "admissionweight"]
-    features = cohort.features[:, [cohort.feature_names.index(name) for name in names]]
+    features = table.features[:, [table.feature_names.index(name) for name in names]]
     with gzip.open(FOLDER / "patient.csv.gz", "rt", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     with gzip.open(FOLDER / "apacheapsvar.csv.gz", "rt", encoding="utf-8") as file:
@@ -100,9 +105,9 @@ def test_logistic_regression_reaches_its_published_discrimination(cohort: Cohort
     # random the result varies from 0.80 to 0.82.
     hospitals = [int(row["hospitalid"]) for row in kept]
     scores = cross_val_predict(
-        model, features, cohort.labels, groups=hospitals, cv=GroupKFold(5), method="predict_proba"
+        model, features, table.labels, groups=hospitals, cv=GroupKFold(5), method="predict_proba"
     )[:, 1]
-    assert roc_auc_score(cohort.labels, scores) == pytest.approx(0.816, abs=0.002)
+    assert roc_auc_score(table.labels, scores) == pytest.approx(0.816, abs=0.002)
 
 
 def test_the_synthetic_layout_has_the_official_columns_in_order() -> None:

@@ -61,6 +61,37 @@ def test_folds_are_even_and_change_with_the_seed():
     assert agreement == pytest.approx(0.2, abs=0.02)
 
 
+@pytest.mark.parametrize("positive", [0.02, 0.1, 0.5])
+def test_every_fold_has_its_share_of_any_label(positive):
+    """Stratified in expectation: the counts scatter as if each person had drawn a fold, and no more."""
+    patients = persons(*(f"p{i:05d}" for i in range(20_000)))
+    labels = np.random.default_rng(5).random(20_000) < positive
+    folds = fold_of(patients, seed=11, folds=5)
+    for label in (labels, ~labels):
+        observed, expected = np.bincount(folds[label], minlength=5), label.sum() / 5
+        assert ((observed - expected) ** 2 / expected).sum() < 23.5  # as above
+
+
+def test_a_persons_fold_does_not_follow_the_label_the_modality_or_the_site():
+    """One person with films at one site and stays at another, ill here and well there, is held out at both."""
+    films, stays = persons("anna", "anna", "bela", "cleo"), persons("dora", "cleo", "anna", "anna", "anna")
+    for held_out in range(3):
+        masks = [split(patients, seed=4, folds=3, held_out=held_out) for patients in (films, stays)]
+        together = Split(
+            *(np.concatenate(sides) for sides in zip(*((m.train, m.held_out) for m in masks), strict=True))
+        )
+        assert_disjoint(np.concatenate([films, stays]), together)
+
+
+def test_sites_that_do_not_share_the_seed_are_caught():
+    """Control for the test above: two seeds part a person's rows between the sites."""
+    patients = persons(*(f"p{i}" for i in range(50)))
+    one, other = (split(patients, seed=seed, folds=5, held_out=0) for seed in (1, 2))
+    together = Split(np.concatenate([one.train, other.train]), np.concatenate([one.held_out, other.held_out]))
+    with pytest.raises(DataError, match="not on exactly one side"):
+        assert_disjoint(np.concatenate([patients, patients]), together)
+
+
 def test_a_split_by_stay_is_caught_without_naming_the_patient():
     patients = persons("anna", "bela", "anna", "cleo")
     train = np.array([True, False, False, True])

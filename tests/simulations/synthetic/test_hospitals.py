@@ -14,8 +14,9 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from client.datasets import eicu
-from client.datasets.base import SYNTHETIC_MARKER, Cohort, Select
+from client.cohorts.loading import load, sites
+from client.datasets.base import ALL, SYNTHETIC_MARKER, Select
+from client.preprocessing.table import Table, build
 from common.serialization import parse
 from common.tasks.base import find
 from simulations.synthetic import eicu_layout
@@ -24,6 +25,10 @@ from simulations.synthetic.hospitals import REGIONS, Hospital, simulate
 from simulations.synthetic.physiology import DISEASES, MEASUREMENTS
 
 TASK = find("in_hospital_mortality")
+
+
+def table_of(folder: Path, select: Select = ALL) -> Table:
+    return build(load("eicu", folder, TASK, select, ("table",), folder / "cache"), 0)
 
 
 @pytest.fixture(scope="module")
@@ -146,25 +151,25 @@ def test_regions_go_round(hospitals: tuple[Hospital, ...]) -> None:
 
 
 def test_the_adapter_reads_it_and_finds_the_habits_of_the_real_set(folder: Path) -> None:
-    cohort = eicu.load(folder, TASK, Select("all"))
-    assert len(cohort.labels) + sum(cohort.excluded.values()) == 2500
-    assert all(count > 0 for count in cohort.excluded.values())
-    assert set(eicu.sites(folder, "hospital")) == {f"hospital-{i}" for i in range(1, 6)}
+    table = table_of(folder)
+    assert len(table.labels) + sum(table.excluded.values()) == 2500
+    assert all(count > 0 for count in table.excluded.values())
+    assert set(sites("eicu", folder, "hospital")) == {f"hospital-{i}" for i in range(1, 6)}
     with gzip.open(folder / "patient.csv.gz", "rt", encoding="utf-8") as file:
         assert "> 89" in file.read()
     assert "SYNTHETIC" in (folder / "README.txt").read_text(encoding="utf-8")
-    assert all(person.startswith("SYN") for person in cohort.patients)
+    assert all(person.startswith("SYN") for person in table.patients)
 
 
 def test_pooling_hospitals_helps_and_no_model_is_perfect(folder: Path) -> None:
-    cohorts = [eicu.load(folder, TASK, select) for select in eicu.sites(folder, "hospital").values()]
-    people = np.unique(np.concatenate([cohort.patients for cohort in cohorts]))
+    tables = [table_of(folder, select) for select in sites("eicu", folder, "hospital").values()]
+    people = np.unique(np.concatenate([table.patients for table in tables]))
     held_out = set(people[::3].tolist())
-    trains = [cohort.select(np.array([p not in held_out for p in cohort.patients])) for cohort in cohorts]
-    tests = [cohort.select(np.array([p in held_out for p in cohort.patients])) for cohort in cohorts]
+    trains = [table.select(np.array([p not in held_out for p in table.patients])) for table in tables]
+    tests = [table.select(np.array([p in held_out for p in table.patients])) for table in tables]
     features, labels = np.concatenate([t.features for t in tests]), np.concatenate([t.labels for t in tests])
 
-    def auroc(parts: list[Cohort]) -> float:
+    def auroc(parts: list[Table]) -> float:
         imputer = SimpleImputer(strategy="median", keep_empty_features=True)
         model = make_pipeline(imputer, StandardScaler(), LogisticRegression(C=0.1, max_iter=2000))
         model.fit(np.concatenate([t.features for t in parts]), np.concatenate([t.labels for t in parts]))

@@ -1,0 +1,98 @@
+"""What the command line asks, as one question: of a kit and a plan, or of a folder before there is a kit."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import cast
+
+from client.check.examining import Question
+from client.cohorts.assembling import PART_OF, Modalities
+from client.datasets.base import ALL, Select
+from client.settings import read
+from common import plan as plans
+from common.exceptions import ConfigurationError
+from common.plan import Plan
+from common.tasks import base as tasks
+
+MODALITIES = ("table", *PART_OF)
+
+
+def of_kit(folder: Path, plan: str) -> tuple[Question, Path]:
+    """Ask whether a site can take part in a plan; also return the site's cache folder.
+
+    Raises
+    ------
+    ConfigurationError, PlanError
+        The site's settings or the plan are wrong.
+    """
+    study, settings = plans.read(plan), read(folder / "site.toml")
+    data = settings.data
+    question = Question(
+        source=data.source,
+        folder=folder / data.folder,
+        task=tasks.find(study.task),
+        label=study.question.name,
+        select=Select(data.by, data.values),
+        modalities=study.modalities,
+        policy=settings.policy,
+        plan=study,
+        site=settings.name,
+    )
+    return question, folder / settings.cache
+
+
+def of_folder(
+    data: Path,
+    source: str,
+    task: str | None,
+    *,
+    label: str | None = None,
+    by: str = "all",
+    values: Sequence[str] = (),
+    modalities: Collection[str] = (),
+    plan: str | None = None,
+) -> Question:
+    """Ask what a data folder holds for a task, named or that of a plan.
+
+    Raises
+    ------
+    ConfigurationError
+        Neither task nor plan is named, they differ, or a selection or modality is not one.
+    PlanError
+        No such task, label or plan.
+    """
+    study: Plan | None = plans.read(plan) if plan else None
+    if unknown := sorted(set(modalities) - set(MODALITIES)):
+        raise ConfigurationError(f"no modality {', '.join(unknown)}; there are {', '.join(MODALITIES)}")
+    if study and ((task or study.task) != study.task or label not in (None, study.question.name)):
+        raise ConfigurationError(f"plan {study.name} is about {study.task}, label {study.question.name}")
+    name = task or (study.task if study else None)
+    if name is None:
+        raise ConfigurationError(f"name a task, one of {', '.join(tasks.names())}, or a plan")
+    found = tasks.find(name)
+    if label or len(found.labels) == 1:
+        label = found.labels[found.label(label)].name
+    chosen = study.modalities if study and not modalities else tuple(modalities)
+    return Question(
+        source=source,
+        folder=data,
+        task=found,
+        label=study.question.name if study else label,
+        select=ALL if by == "all" and not values else Select(by, tuple(values)),
+        modalities=cast(Modalities, chosen) or None,
+        plan=study,
+        site=data.name,
+    )
+
+
+@contextmanager
+def cache_folder(named: Path | None) -> Iterator[Path]:
+    """Give the folder named for derived files, or one that is removed afterwards."""
+    if named is not None:
+        yield named
+        return
+    with tempfile.TemporaryDirectory(prefix="fedward-check-") as folder:
+        yield Path(folder)

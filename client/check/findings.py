@@ -1,0 +1,218 @@
+"""What a cohort looks like to a task: who is left, how the answers lie, what is missing, what tells the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import accumulate
+
+import numpy as np
+from numpy.typing import NDArray
+
+from client.check.associations import Association, associations
+from client.cohorts.cohort import Cohort
+from common.clinical.features import Features
+from common.clinical.records import NONE
+from common.clinical.variables import variables
+from common.tasks.base import Task
+
+AT_MOST = 20_000
+"""Rows that missing values and associations are taken of: evenly drawn from a larger cohort."""
+MOST_UNITS = 8
+"""Units of their own in the map of missing values."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One inclusion rule: how many candidates it lost, and how many were left."""
+
+    rule: str
+    lost: int
+    left: int
+
+
+@dataclass(frozen=True)
+class LabelCount:
+    """How often a label is 1, 0 and unknown, and of how many people it is ever 1."""
+
+    name: str
+    meaning: str
+    yes: int
+    no: int
+    unknown: int
+    people: int
+
+    @property
+    def prevalence(self) -> float:
+        """Share of 1 among the known; NaN without any."""
+        return self.yes / (self.yes + self.no) if self.yes + self.no else float("nan")
+
+
+@dataclass(frozen=True)
+class Missing:
+    """In which share of each group's rows a variable is missing; groups as in :class:`Description`."""
+
+    variable: str
+    shares: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Description:
+    """A cohort, described for the people at its site.
+
+    Attributes
+    ----------
+    rows, people, candidates : int
+        Rows of the cohort, people they are about, and rows before any inclusion rule.
+    steps : tuple of Step
+    labels : tuple of LabelCount
+    together : tuple of tuple of int, or None
+        In how many rows both labels are 1, label by label; None for a single label.
+    groups : tuple of (str, int)
+        Name and rows of each group of ``missing``; the first is all rows.
+    missing : tuple of Missing
+        The most incomplete first.
+    looked_at : int
+        Rows that ``missing`` and ``associations`` are of.
+    associations : tuple of Association
+        Of the label asked for or of all, the strongest first.
+    constant : tuple of str
+        Features with one value only; empty ones are not among them.
+    modalities : mapping of str to int
+        Rows with anything in a modality.
+    overlap : mapping of tuple of str to int
+        Rows by the modalities they have, the most frequent first.
+    """
+
+    rows: int
+    people: int
+    candidates: int
+    steps: tuple[Step, ...]
+    labels: tuple[LabelCount, ...]
+    together: tuple[tuple[int, ...], ...] | None
+    groups: tuple[tuple[str, int], ...]
+    missing: tuple[Missing, ...]
+    looked_at: int
+    associations: tuple[Association, ...]
+    constant: tuple[str, ...]
+    modalities: Mapping[str, int]
+    overlap: Mapping[tuple[str, ...], int]
+
+    @property
+    def suspects(self) -> tuple[Association, ...]:
+        """Features that could be the answer itself."""
+        return tuple(each for each in self.associations if each.suspicious)
+
+    @property
+    def empty(self) -> tuple[str, ...]:
+        """Variables that no row has."""
+        return tuple(each.variable for each in self.missing if each.shares[0] == 1)
+
+
+def describe(cohort: Cohort, task: Task, units: NDArray[np.str_], label: int | None) -> Description:
+    """Describe a cohort.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        n rows.
+    task : Task
+    units : (n,) str
+        Where each row's stay was; "" for none.
+    label : int or None
+        Column of the label in question, None for all.
+    """
+    rows = np.unique(np.linspace(0, len(cohort) - 1, min(len(cohort), AT_MOST)).round().astype(np.int64))
+    sample = cohort.select(rows)
+    features = _features(sample)
+    columns = range(len(task.labels)) if label is None else [label]
+    asked = sample.labels[:, list(columns)]
+    names = tuple(task.labels[column].name for column in columns)
+    groups = _groups(asked, names, units[rows])
+    found = associations(features, asked, names)
+    present = cohort.present
+    return Description(
+        rows=len(cohort),
+        people=len(np.unique(cohort.patients)),
+        candidates=len(cohort) + sum(cohort.excluded.values()),
+        steps=_steps(cohort),
+        labels=tuple(_count(cohort, task, column) for column in range(len(task.labels))),
+        together=_together(cohort.labels),
+        groups=tuple((name, int(chosen.sum())) for name, chosen in groups.items()),
+        missing=_missing(sample, features, list(groups.values())),
+        looked_at=len(rows),
+        associations=tuple(sorted(found, key=lambda each: -each.strength)),
+        constant=_constant(features),
+        modalities={name: int(has.sum()) for name, has in present.items()},
+        overlap=_overlap(present),
+    )
+
+
+def _features(cohort: Cohort) -> Features:
+    """Put the summary of the series beside the table, as trees are trained on them."""
+    if cohort.series is None:
+        return cohort.features
+    from client.preprocessing.summary import summarise
+
+    return cohort.features.beside(summarise(cohort.series))
+
+
+def _steps(cohort: Cohort) -> tuple[Step, ...]:
+    lost = list(cohort.excluded.values())
+    left = list(accumulate(lost, lambda before, gone: before - gone, initial=len(cohort) + sum(lost)))[1:]
+    return tuple(Step(rule, gone, rest) for (rule, gone), rest in zip(cohort.excluded.items(), left, strict=True))
+
+
+def _count(cohort: Cohort, task: Task, column: int) -> LabelCount:
+    answers = cohort.labels[:, column]
+    yes, no, unknown = (int((answers == value).sum()) for value in (1, 0, NONE))
+    label = task.labels[column]
+    return LabelCount(label.name, label.meaning, yes, no, unknown, len(np.unique(cohort.patients[answers == 1])))
+
+
+def _together(labels: NDArray[np.int8]) -> tuple[tuple[int, ...], ...] | None:
+    if labels.shape[1] < 2:
+        return None
+    yes = (labels == 1).astype(np.int64)
+    return tuple(tuple(row) for row in (yes.T @ yes).tolist())
+
+
+def _groups(asked: NDArray[np.int8], names: tuple[str, ...], units: NDArray[np.str_]) -> dict[str, NDArray[np.bool_]]:
+    """All rows; by answer, when one label is asked for; by unit, when there are several."""
+    groups = {"All": np.ones(len(units), np.bool_)}
+    if len(names) == 1:
+        groups |= {f"{names[0]}: {word}": asked[:, 0] == value for word, value in (("yes", 1), ("no", 0))}
+    known, counts = np.unique(units[units != ""], return_counts=True)
+    if len(known) > 1:
+        frequent = known[np.argsort(-counts, kind="stable")][:MOST_UNITS]
+        groups |= {str(unit): units == unit for unit in frequent}
+    return {name: rows for name, rows in groups.items() if rows.any()}
+
+
+def _missing(cohort: Cohort, features: Features, groups: list[NDArray[np.bool_]]) -> tuple[Missing, ...]:
+    """Missing shares of each variable: a series counts as missing when nothing was measured in time."""
+    series = {
+        f"{name}_mean": f"{name}, series" if name in cohort.features.names else name
+        for name in (cohort.series.names if cohort.series else ())
+    }
+    found = []
+    for variable in variables(features.names, "all", {}):
+        absent: NDArray[np.bool_] = np.all(np.isnan(features.values[:, list(variable.columns)]), axis=1)
+        shares = tuple(float(absent[rows].mean()) for rows in groups)
+        found.append(Missing(series.get(variable.name, variable.name), shares))
+    return tuple(sorted(found, key=lambda each: -each.shares[0]))
+
+
+def _constant(features: Features) -> tuple[str, ...]:
+    known = ~np.isnan(features.values)
+    highest = np.where(known, features.values, -np.inf).max(axis=0, initial=-np.inf)
+    lowest = np.where(known, features.values, np.inf).min(axis=0, initial=np.inf)
+    return tuple(name for name, low, high in zip(features.names, lowest, highest, strict=True) if low == high)
+
+
+def _overlap(present: Mapping[str, NDArray[np.bool_]]) -> dict[tuple[str, ...], int]:
+    masks: NDArray[np.bool_] = np.stack(list(present.values()), axis=1)
+    kinds, counts = np.unique(masks, axis=0, return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    names = list(present)
+    return {tuple(name for name, has in zip(names, kinds[i], strict=True) if has): int(counts[i]) for i in order}

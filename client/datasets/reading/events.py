@@ -1,0 +1,241 @@
+"""Event tables of hundreds of millions of rows: only the wanted items, checked and converted, kept as Parquet.
+
+The text is piped to DuckDB, which parses, checks, filters and sorts out of core. Every row must have
+a whole number as its item; the other cells of a row are checked where its item is wanted and it has
+a value. Memory is bounded whatever the file's size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, astuple, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import duckdb
+import numpy as np
+from numpy.typing import NDArray
+
+from client.datasets.reading import event_query
+from client.datasets.reading.cache import FULL, ROOM, Cache
+from client.datasets.reading.csv import header_of, locate
+from client.datasets.reading.piping import piped
+from common.clinical.plausible import EXAMPLES, FEW, Implausible
+from common.exceptions import DataError
+from common.serialization import canonical, digest, parse
+
+THREADS = 4
+MEMORY = "768MB"
+"""What DuckDB may use at once; beyond it, it sorts on disk, in the cache folder."""
+NAMED = 200
+"""Rows with implausible values that are looked for."""
+SLICE = 2_000_000
+"""Events loaded at once."""
+CODE = (Path(__file__), Path(event_query.__file__))
+"""What an extract's content depends on besides its inputs."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One kind of event that is wanted.
+
+    Attributes
+    ----------
+    id : int
+    variable : str
+        What it measures; several items may measure the same.
+    low, high : float
+        Plausible range of the converted value.
+    units : tuple of str
+        Lower-case texts of the unit column that mean the item's own unit; an empty cell does, too.
+    offset, factor : float
+        The converted value is (value + offset) * factor.
+    percent : bool
+        Recorded as a fraction or as a percentage; a value above 1 is the latter.
+    whole : bool
+        Whether anything but a whole number is implausible.
+    """
+
+    id: int
+    variable: str
+    low: float
+    high: float
+    units: tuple[str, ...]
+    offset: float = 0.0
+    factor: float = 1.0
+    percent: bool = False
+    whole: bool = False
+
+
+@dataclass(frozen=True)
+class EventTable:
+    """Which columns of an event table say what, and which items are wanted of it."""
+
+    items: tuple[Item, ...]
+    person: str = "subject_id"
+    admission: str = "hadm_id"
+    time: str = "charttime"
+    item: str = "itemid"
+    value: str = "valuenum"
+    unit: str = "valueuom"
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Name of each column by what it says."""
+        return {role: getattr(self, role) for role in event_query.EXPECTED}
+
+
+class Events(NamedTuple):
+    """Some events, sorted by person, admission, time, item and value.
+
+    Attributes
+    ----------
+    person, admission : (m,) int64
+        As the file has them; an admission of -1 is an empty cell.
+    seconds : (m,) int64
+        Since 1970 on the file's clock.
+    item : (m,) int16
+        Position in the table's items.
+    value : (m,) float32
+        Converted; NaN where it lies outside its plausible range.
+    """
+
+    person: NDArray[np.int64]
+    admission: NDArray[np.int64]
+    seconds: NDArray[np.int64]
+    item: NDArray[np.int16]
+    value: NDArray[np.float32]
+
+
+def extract(path: Path, table: EventTable, cache: Cache) -> Path:
+    """Return the Parquet file of a table's wanted events, made when there is none of these very inputs.
+
+    Raises
+    ------
+    DataError
+        When the file is damaged, a column is missing, a cell is not as documented (row and field), or
+        most values of an item are implausible.
+    """
+    name, inputs = _key(path, table, cache)
+    return cache.file(name, inputs, lambda file, aside: _make(path, table, file, aside))
+
+
+def _key(path: Path, table: EventTable, cache: Cache) -> tuple[str, list[Any]]:
+    """Name an extract, and all that its content depends on."""
+    code = [digest(file.read_bytes()) for file in CODE]
+    return path.name.partition(".")[0], [cache.digest(path), asdict(table), code, duckdb.__version__]
+
+
+def load(file: Path) -> Iterator[Events]:
+    """Load the events of an extract, :data:`SLICE` rows at a time, in order."""
+    with duckdb.connect(config={"threads": THREADS, "memory_limit": MEMORY, "temp_directory": ""}) as connection:
+        (rows,) = connection.execute(event_query.COUNT, [str(file)]).fetchone() or (0,)
+        for first in range(0, rows, SLICE):
+            found = connection.execute(event_query.LOAD, [str(file), first, first + SLICE]).fetchnumpy()
+            yield Events(*(np.asarray(found[name]) for name in Events._fields))
+
+
+def implausible(path: Path, table: EventTable, cache: Cache, units: Mapping[str, str]) -> tuple[Implausible, ...]:
+    """Tell which items of an event table have implausible values; rows are named of the first :data:`NAMED` of all.
+
+    Parameters
+    ----------
+    path, table, cache
+        As for :func:`extract`, whose result is used.
+    units : mapping of str to str
+        Unit of each variable.
+    """
+    name, inputs = _key(path, table, cache)
+    file = extract(path, table, cache)
+    with duckdb.connect(config={"threads": THREADS, "memory_limit": MEMORY, "temp_directory": ""}) as connection:
+        counts = connection.execute(event_query.PLAUSIBLE, [str(file)]).fetchall()
+    outside = [(table.items[position], *numbers) for position, *numbers in counts if any(numbers[1:])]
+    if not outside:
+        return ()
+    kept = cache.file(f"{name}-implausible", inputs, lambda file, aside: _find(path, table, file, aside))
+    rows: dict[str, list[int]] = parse(kept.read_bytes())
+    found = []
+    for item, values, below, above, uneven in outside:
+        field, unit = f"{table.value}, item {item.id}: {item.variable}", units[item.variable]
+        first = tuple(rows.get(str(item.id), ()))[:EXAMPLES]
+        found.append(Implausible(path.name, field, item.low, item.high, unit, values, below, above, first, uneven))
+    return tuple(found)
+
+
+def _find(path: Path, table: EventTable, file: Path, aside: Path) -> None:
+    """Write the first rows with implausible values by item; the table is read only as far as needed."""
+    rows: dict[str, list[int]] = {}
+    with _connection(table, aside) as connection, piped(path) as pipe:
+        query = event_query.first_implausible(table.columns, header_of(path), pipe, NAMED)
+        for row, position in sorted(connection.execute(query).fetchall()):
+            rows.setdefault(str(table.items[position].id), []).append(row)
+    file.write_bytes(canonical(rows))
+
+
+def _make(path: Path, table: EventTable, file: Path, aside: Path) -> None:
+    header = header_of(path)
+    if absent := sorted(set(table.columns.values()) - set(header)):
+        raise DataError(f"required columns are missing: {', '.join(absent)}", file=path.name)
+    with _connection(table, aside) as connection:
+        refusal = _copy(connection, path, table, header, file)
+        if refusal is not None:
+            # Raised out here, so that DuckDB's error with its quoted line is not even this one's context.
+            raise _why(refusal, connection, path, table, header)
+        _require_plausible(connection, path, table, file)
+
+
+def _copy(
+    connection: duckdb.DuckDBPyConnection, path: Path, table: EventTable, header: Sequence[str], file: Path
+) -> str | None:
+    """Write the extract; return what DuckDB refuses it for."""
+    try:
+        with piped(path) as pipe:
+            connection.execute(event_query.copy(table.columns, header, pipe, file))
+    except duckdb.Error as error:
+        return str(error)
+    return None
+
+
+def _why(
+    refusal: str, connection: duckdb.DuckDBPyConnection, path: Path, table: EventTable, header: Sequence[str]
+) -> DataError:
+    """Find out what DuckDB did not like, without a word of what it says."""
+    if "No space left on device" in refusal:
+        return DataError(FULL, file="cache", fix=ROOM)
+    if (fault := locate(path, len(header))) is not None:
+        return fault
+    with piped(path) as pipe:
+        found = connection.execute(event_query.first_fault(table.columns, header, pipe)).fetchone()
+    row, role = found or (None, None)
+    if row is None:
+        return DataError("not readable as a table of events", file=path.name)
+    return DataError(
+        "an unusable cell", file=path.name, row=row, field=table.columns[role], fix=event_query.EXPECTED[role]
+    )
+
+
+def _require_plausible(connection: duckdb.DuckDBPyConnection, path: Path, table: EventTable, file: Path) -> None:
+    """Refuse an item most of whose values lie outside its range, which is what a wrong unit looks like."""
+    for position, values, *outside in connection.execute(event_query.PLAUSIBLE, [str(file)]).fetchall():
+        if sum(outside) > max(FEW, values / 2):
+            item = table.items[position]
+            limits = f"{item.variable} (item {item.id}) is expected between {item.low:g} and {item.high:g}"
+            raise DataError("most values are implausible", file=path.name, field=table.value, fix=limits)
+
+
+@contextmanager
+def _connection(table: EventTable, aside: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "threads": THREADS,
+        "memory_limit": MEMORY,
+        "temp_directory": str(aside),
+        "preserve_insertion_order": False,
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    }
+    with duckdb.connect(":memory:", config=config) as connection:
+        connection.execute(event_query.ITEMS)
+        rows = [(position, *astuple(item)) for position, item in enumerate(table.items)]
+        connection.executemany(event_query.insert(len(rows[0])), rows)
+        yield connection

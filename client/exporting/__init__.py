@@ -1,0 +1,1 @@
+"""What a site writes for others to read, de-identified."""

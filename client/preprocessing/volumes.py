@@ -1,0 +1,90 @@
+"""From a volume to what a model takes: resampled, cut into slices, standardised."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from nibabel.spaces import vox2out_vox
+from numpy.typing import NDArray
+from scipy.ndimage import affine_transform
+
+from client.datasets.reading.nifti import FILE, LIMIT, Volume
+from common.exceptions import DataError
+
+Plane = Literal["axial", "coronal", "sagittal"]
+_AXIS = {"sagittal": 0, "coronal": 1, "axial": 2}
+
+
+def resample(volume: Volume, spacing: tuple[float, float, float], limit: int = LIMIT) -> Volume:
+    """Interpolate linearly on a grid along the patient's axes; outside of the volume are zeros.
+
+    Parameters
+    ----------
+    volume : Volume
+    spacing : tuple of float
+        Sides of the new voxels, mm. Much larger ones alias: nothing is smoothed.
+    limit : int
+        Voxels the result may have.
+
+    Raises
+    ------
+    DataError
+        The result would be larger.
+    """
+    shape, affine = vox2out_vox((volume.values.shape, volume.affine), spacing)
+    if math.prod(map(int, shape)) > limit:
+        raise DataError(f"more than {limit:,} voxels at that spacing", file=FILE)
+    back = np.linalg.inv(volume.affine) @ affine
+    values = affine_transform(
+        volume.values, back[:3, :3], back[:3, 3], output_shape=shape, output=np.float32, order=1, mode="constant"
+    )
+    return Volume(values, affine)
+
+
+def slices(volume: Volume, plane: Plane, positions: Sequence[float]) -> NDArray[np.float32]:
+    """Cut slices as a radiologist looks at them: from the feet, from the front, from the patient's left.
+
+    Parameters
+    ----------
+    volume : Volume
+    plane : {"axial", "coronal", "sagittal"}
+        Front, head or head is up; the patient's right, right or front is on the left.
+    positions : sequence of k float
+        0 is the first slice (feet, back, left), 1 the last.
+
+    Returns
+    -------
+    (k, h, w) float32
+
+    Raises
+    ------
+    DataError
+        A position is not from 0 to 1.
+    """
+    axis = _AXIS[plane]
+    if not all(0 <= position <= 1 for position in positions):
+        raise DataError("a slice outside of the volume", file=FILE, fix="positions are 0 to 1")
+    last = volume.values.shape[axis] - 1
+    chosen = [round(position * last) for position in positions]
+    cut = np.moveaxis(volume.values, axis, 0)[chosen]
+    return np.ascontiguousarray(cut[:, ::-1, ::-1].swapaxes(1, 2))
+
+
+def standardise(volume: Volume) -> Volume:
+    """Subtract the mean and divide by the standard deviation of the voxels that are not 0.
+
+    MRI has no unit; 0 is what scanners and skull stripping leave around the patient, and its share
+    depends on the field of view. It is mapped like every other value.
+
+    Raises
+    ------
+    DataError
+        All voxels are 0, or all others the same.
+    """
+    inside = volume.values[volume.values != 0].astype(np.float64)
+    if not len(inside) or inside.std() == 0:
+        raise DataError("nothing to see: all voxels are the same", file=FILE)
+    return Volume(((volume.values - inside.mean()) / inside.std()).astype(np.float32), volume.affine)

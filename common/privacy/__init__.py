@@ -1,0 +1,1 @@
+"""Mechanisms that bound what an answer can tell of one patient."""

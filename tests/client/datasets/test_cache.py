@@ -1,0 +1,191 @@
+"""The cache keeps whole files or none, whoever is killed when, and makes each once."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from client.datasets.reading import cache as caching
+from client.datasets.reading.cache import Cache
+from common.exceptions import DataError
+
+INPUTS = {"digest": "abc", "version": 1}
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from client.datasets.reading.cache import Cache
+
+def make(file, aside):
+    file.write_text("half")
+    (aside / "sorting").write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+Cache(Path(sys.argv[1])).file("events", {"digest": "abc", "version": 1}, make)
+"""
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Cache:
+    return Cache(tmp_path / "cache")
+
+
+class Maker:
+    """Writes a text and counts how often."""
+
+    def __init__(self, text: str = "whole") -> None:
+        self.text, self.made = text, 0
+
+    def __call__(self, file: Path, aside: Path) -> None:
+        assert aside.is_dir()
+        self.made += 1
+        file.write_text(self.text)
+
+
+def names(cache: Cache) -> list[str]:
+    return sorted(path.suffix for path in cache._folder.iterdir())
+
+
+def test_a_file_is_made_once_for_the_same_inputs_and_again_for_others(cache: Cache) -> None:
+    make = Maker()
+    first = cache.file("events", INPUTS, make)
+    assert first.read_text() == "whole"
+    assert cache.file("events", dict(reversed(INPUTS.items())), make) == first
+    assert make.made == 1
+    assert cache.file("events", INPUTS | {"version": 2}, make) != first
+    assert make.made == 2
+
+
+def test_only_the_owner_may_look(cache: Cache, tmp_path: Path) -> None:
+    (tmp_path / "open").mkdir(mode=0o755)
+    for kept in (cache, Cache(tmp_path / "open")):
+        kept.file("events", INPUTS, Maker())
+        paths = [kept._folder, *kept._folder.iterdir()]
+        assert {path.stat().st_mode & 0o777 for path in paths[1:]} == {0o600}
+        assert paths[0].stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("damage", ["shorter", "other bytes", "no seal", "torn seal"])
+def test_a_damaged_file_is_made_again(cache: Cache, damage: str) -> None:
+    make = Maker()
+    file = cache.file("events", INPUTS, make)
+    seal = file.with_name(file.name + ".seal")
+    match damage:
+        case "shorter":
+            file.write_text("who")
+        case "other bytes":
+            file.write_text("WHOLE")
+        case "no seal":
+            seal.unlink()
+        case "torn seal":
+            seal.write_text(seal.read_text()[:10])
+    assert cache.file("events", INPUTS, make).read_text() == "whole"
+    assert make.made == 2
+
+
+def test_a_process_killed_in_the_middle_leaves_nothing_half_done(cache: Cache) -> None:
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, str(cache._folder)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert ".partial" in names(cache), "it was not killed in the middle"
+    make = Maker()
+    assert cache.file("events", INPUTS, make).read_text() == "whole"
+    assert make.made == 1
+    assert not {".partial", ".aside"} & set(names(cache))
+
+
+def test_several_who_want_the_same_file_make_it_once(cache: Cache) -> None:
+    make, started, found = Maker(), threading.Barrier(4), []
+
+    def want() -> None:
+        started.wait()
+        found.append(Cache(cache._folder).file("events", INPUTS, make).read_text())
+
+    threads = [threading.Thread(target=want) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (found, make.made) == (["whole"] * 4, 1)
+
+
+def test_what_fails_leaves_nothing_and_may_be_tried_again(cache: Cache) -> None:
+    def fail(file: Path, aside: Path) -> None:
+        file.write_text("half")
+        raise DataError("wrong", file="x.csv")
+
+    with pytest.raises(DataError, match="wrong"):
+        cache.file("events", INPUTS, fail)
+    assert set(names(cache)) == {".lock"}
+    assert cache.file("events", INPUTS, Maker()).read_text() == "whole"
+
+
+def test_a_full_disk_is_said_so_and_other_failures_are_not_called_that(cache: Cache) -> None:
+    def full(file: Path, aside: Path) -> None:
+        with Path("/dev/full").open("wb", buffering=0) as disk:
+            disk.write(b"x")
+
+    def forbidden(file: Path, aside: Path) -> None:
+        raise PermissionError(errno.EACCES, "no")
+
+    with pytest.raises(DataError, match="the disk is full"):
+        cache.file("events", INPUTS, full)
+    with pytest.raises(PermissionError):
+        cache.file("events", INPUTS, forbidden)
+
+
+def test_a_folder_that_cannot_be_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match="cache"):
+        Cache(tmp_path / "file")
+
+
+def test_digests_are_those_of_the_bytes_and_are_remembered(
+    cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "events.csv"
+    file.write_bytes(b"1,2,3")
+    read = []
+    honest = hashlib.file_digest
+    monkeypatch.setattr(caching.hashlib, "file_digest", lambda *given: read.append(1) or honest(*given))
+    for _ in range(3):
+        assert cache.digest(file) == hashlib.sha256(b"1,2,3").hexdigest()
+    assert len(read) == 1
+
+
+def test_a_change_that_keeps_size_and_time_changes_the_digest(cache: Cache, tmp_path: Path) -> None:
+    file = tmp_path / "events.csv"
+    file.write_bytes(b"1,2,3")
+    before, status = cache.digest(file), file.stat()
+    file.write_bytes(b"1,2,4")
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert file.stat().st_mtime_ns == status.st_mtime_ns
+    assert cache.digest(file) == hashlib.sha256(b"1,2,4").hexdigest() != before
+
+
+def test_a_missing_file_and_one_that_grows_are_refused(
+    cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "events.csv"
+    with pytest.raises(DataError, match=r"events\.csv"):
+        cache.digest(file)
+    file.write_bytes(b"1")
+    honest = hashlib.file_digest
+
+    def grow(*given):
+        file.write_bytes(b"12")
+        return honest(*given)
+
+    monkeypatch.setattr(caching.hashlib, "file_digest", grow)
+    with pytest.raises(DataError, match="changes while"):
+        cache.digest(file)

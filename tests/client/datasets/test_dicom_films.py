@@ -1,0 +1,342 @@
+"""DICOM folders: what is read, and what is refused, by number and keyword, leaving the rest unharmed."""
+
+from __future__ import annotations
+
+import io
+import logging
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from pydicom import uid
+from pydicom.data import get_testdata_file
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset, write_file_meta_info
+
+from client.datasets import dicom
+from client.datasets.base import ALL
+from client.datasets.reading.dicom import dicom_pixels
+from client.datasets.reading.dicom_header import paths_of_dicomdir, read_film
+from common.clinical.records import Images, Records
+from common.exceptions import DataError
+
+SECRET = "SMITH-77"
+STORED = np.arange(48, dtype=np.uint16).reshape(6, 8) * 80  # 0 to 3760
+GREY = STORED / 3760
+GENEROUS = 10**6
+
+
+def film(number: int = 1, **changes: Any) -> Dataset:
+    """A chest film of 6 x 8 pixels, 12 of 16 bits; None takes a field away."""
+    dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
+    fields = {
+        **{"PatientID": f"{SECRET}-{number}", "PatientSex": "F", "PatientName": f"{SECRET}^ANN"},
+        **{"StudyInstanceUID": f"1.2.{number}", "SOPInstanceUID": f"1.2.{number}.1", "SOPClassUID": "1.2.840.1"},
+        **{"StudyDate": "19700102", "StudyTime": "030000.5", "Modality": "DX", "BodyPartExamined": "CHEST"},
+        **{"ViewPosition": "PA", "Rows": 6, "Columns": 8, "SamplesPerPixel": 1, "BitsAllocated": 16},
+        **{"BitsStored": 12, "HighBit": 11, "PixelRepresentation": 0, "PhotometricInterpretation": "MONOCHROME2"},
+        "PixelData": STORED.tobytes(),
+    }
+    for keyword, value in {**fields, **changes}.items():
+        if value is not None:
+            setattr(dataset, keyword, value)
+    return dataset
+
+
+def save(dataset: Dataset, file: Path) -> Path:
+    """Write whatever it is, however wrong: the transfer syntax told need not be the one used."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    meta, body = io.BytesIO(), DicomBytesIO()
+    body.is_little_endian = True
+    body.is_implicit_VR = dataset.file_meta.get("TransferSyntaxUID") == uid.ImplicitVRLittleEndian
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        write_file_meta_info(meta, dataset.file_meta, enforce_standard=False)
+        write_dataset(body, dataset)
+    file.write_bytes(b"\0" * 128 + b"DICM" + meta.getvalue() + body.getvalue())
+    return file
+
+
+def compressed(syntax: str, picture: bytes, **changes: Any) -> Dataset:
+    dataset = film(PixelData=encapsulate([picture]), **changes)
+    dataset["PixelData"].is_undefined_length = True
+    dataset.file_meta.TransferSyntaxUID = syntax
+    return dataset
+
+
+def encoded(pixels: Any, form: str, **options: Any) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, form, **options)
+    return file.getvalue()
+
+
+def syntax(value: str | None) -> Callable[[Dataset], None]:
+    def change(dataset: Dataset) -> None:
+        del dataset.file_meta.TransferSyntaxUID
+        if value is not None:
+            dataset.file_meta.TransferSyntaxUID = value
+
+    return change
+
+
+def region(code: str) -> list[Dataset]:
+    item = Dataset()
+    item.CodeValue = code
+    return [item]
+
+
+REFUSED: list[tuple[dict[str, Any] | Callable[[Dataset], None], str]] = [
+    ({"PixelData": None}, "PixelData"),
+    ({"PixelData": b""}, "PixelData"),
+    ({"PixelData": STORED.tobytes()[:-2]}, "PixelData"),
+    ({"PatientID": None}, "PatientID"),
+    ({"PatientID": "  "}, "PatientID"),
+    ({"StudyInstanceUID": None}, "StudyInstanceUID"),
+    ({"SOPInstanceUID": ""}, "SOPInstanceUID"),
+    ({"NumberOfFrames": 2, "PixelData": STORED.tobytes() * 2}, "NumberOfFrames"),
+    ({"BurnedInAnnotation": "YES"}, "BurnedInAnnotation"),
+    ({"BodyPartExamined": "EXTREMITY"}, "BodyPartExamined"),
+    ({"BodyPartExamined": None}, "BodyPartExamined"),
+    ({"AnatomicRegionSequence": region("56459004")}, "AnatomicRegionSequence"),
+    ({"Modality": "CT"}, "Modality"),
+    ({"Modality": None}, "Modality"),
+    ({"PresentationIntentType": "FOR PROCESSING"}, "PresentationIntentType"),
+    ({"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB"}, "SamplesPerPixel"),
+    ({"Rows": 0}, "Rows"),
+    ({"Columns": None}, "Columns"),
+    ({"Rows": 60000, "Columns": 60000}, "Rows"),
+    ({"BitsAllocated": 32}, "BitsAllocated"),
+    ({"StudyDate": "19701399"}, "StudyTime"),
+    ({"StudyDate": None, "AcquisitionDateTime": "197013990101"}, "AcquisitionDateTime"),
+    (syntax(uid.JPEGLosslessSV1), "TransferSyntaxUID"),
+    (syntax(uid.JPEGLSLossless), "TransferSyntaxUID"),
+    (syntax(uid.DeflatedExplicitVRLittleEndian), "TransferSyntaxUID"),
+    (syntax("1.2.3.4"), "TransferSyntaxUID"),
+    (syntax(None), "TransferSyntaxUID"),
+    (syntax(uid.JPEGBaseline8Bit), "PixelData"),  # what lies there is not compressed
+]
+
+
+def damaged(change: dict[str, Any] | Callable[[Dataset], None], number: int = 1) -> Dataset:
+    dataset = film(number, **(change if isinstance(change, dict) else {}))
+    if callable(change):
+        change(dataset)
+    return dataset
+
+
+def read(folder: Path) -> tuple[Records, Images]:
+    records = dicom.read(folder, ALL, {"images"}, folder / "cache")
+    assert records.images is not None
+    return records, records.images
+
+
+def test_a_film_by_hand(tmp_path: Path) -> None:
+    file = save(film(), tmp_path / "film")
+    found = read_film(file)
+    assert (found.patient, found.study, found.instance, found.view) == (f"{SECRET}-1", "1.2.1", "1.2.1.1", "PA")
+    assert (found.male, found.time) == (0.0, 27.0 + 0.5 / 3600)
+    assert SECRET not in repr(found)
+    pixels = dicom_pixels(file, GENEROUS)
+    assert pixels.dtype == np.float32
+    assert np.allclose(pixels, GREY)
+
+
+@pytest.mark.parametrize("plain", [uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian])
+@pytest.mark.parametrize("inverted", [False, True])
+@pytest.mark.parametrize("kind", [np.uint16, np.int16, np.uint8])
+def test_plain_pixels_of_every_kind(tmp_path: Path, plain: str, inverted: bool, kind: Any) -> None:
+    bits = 8 * np.dtype(kind).itemsize
+    signed = np.issubdtype(kind, np.signedinteger)
+    stored = np.linspace(-(2**15) if signed else 0, 2 ** (bits - signed) - 1, 48).astype(kind).reshape(6, 8)
+    dataset = film(
+        **{"BitsAllocated": bits, "BitsStored": bits, "HighBit": bits - 1, "PixelRepresentation": int(signed)},
+        PixelData=stored.tobytes(),
+        PhotometricInterpretation="MONOCHROME1" if inverted else "MONOCHROME2",
+    )
+    dataset.file_meta.TransferSyntaxUID = plain
+    file = save(dataset, tmp_path / "film")
+    expected = (stored.astype(float) - stored.min()) / (float(stored.max()) - float(stored.min()))
+    assert read_film(file).view == "PA"
+    assert np.allclose(dicom_pixels(file, GENEROUS), 1 - expected if inverted else expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("lossless", [uid.JPEG2000Lossless, uid.JPEG2000])
+def test_jpeg_2000_of_eight_and_sixteen_bits(tmp_path: Path, lossless: str) -> None:
+    wide = (np.arange(64 * 48).reshape(48, 64) * 20).astype(np.uint16)
+    size = {"Rows": 48, "Columns": 64}
+    picture = encoded(wide, "JPEG2000", no_jp2=True)
+    dataset = compressed(lossless, picture, BitsStored=16, HighBit=15, **size)
+    assert np.allclose(dicom_pixels(save(dataset, tmp_path / "16"), GENEROUS), wide / wide.max())
+    narrow = (wide // 256).astype(np.uint8)
+    bits = {"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7}
+    dataset = compressed(lossless, encoded(narrow, "JPEG2000", no_jp2=True), **bits, **size)
+    assert np.allclose(dicom_pixels(save(dataset, tmp_path / "8"), GENEROUS), narrow / 255)
+
+
+def test_jpeg_and_what_it_hides(tmp_path: Path) -> None:
+    pixels = np.tile(np.arange(0, 256, 4, dtype=np.uint8), (48, 1))
+    picture = encoded(pixels, "JPEG", quality=100)
+    fields = {"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7, "Rows": 48, "Columns": 64}
+    good = save(compressed(uid.JPEGBaseline8Bit, picture, **fields), tmp_path / "good")
+    assert np.allclose(dicom_pixels(good, GENEROUS), pixels / 255, atol=3 / 255)
+    huge = encoded(np.zeros((2000, 2000), np.uint8), "JPEG")
+    for hidden, problem in {
+        huge: "not of the size",
+        picture[: len(picture) // 2]: "cannot be decoded",
+        b"\x00" * 99: "cannot be decoded",
+    }.items():
+        file = save(compressed(uid.JPEGBaseline8Bit, hidden, **fields), tmp_path / "bad")
+        with pytest.raises(DataError, match=f"'PixelData'.*{problem}"):
+            dicom_pixels(file, GENEROUS)
+    cut = tmp_path / "file cut"
+    cut.write_bytes(good.read_bytes()[:-40])
+    with pytest.raises(DataError, match="truncated"):
+        read_film(cut)
+
+
+def test_compressed_pixels_of_more_bits_than_told_are_refused(tmp_path: Path) -> None:
+    deep = encoded(STORED * 16, "JPEG2000", no_jp2=True)
+    file = save(compressed(uid.JPEG2000Lossless, deep), tmp_path / "film")
+    with pytest.raises(DataError) as refusal:
+        dicom_pixels(file, GENEROUS)
+    assert refusal.value.field == "BitsStored"
+
+
+def test_size_is_judged_before_any_pixel_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = save(film(), tmp_path / "film")
+    dicom_pixels(file, 48)
+    monkeypatch.setattr("client.datasets.reading.dicom.get_decoder", lambda syntax: pytest.fail("decoded"))
+    with pytest.raises(DataError, match="more than 47 pixels"):
+        dicom_pixels(file, 47)
+
+
+@pytest.mark.parametrize(("change", "field"), REFUSED)
+def test_a_file_that_is_wrong_is_refused_by_its_keyword(
+    tmp_path: Path, change: Any, field: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = save(damaged(change), tmp_path / f"{SECRET}.dcm")
+    with caplog.at_level(logging.DEBUG), pytest.raises(DataError) as refusal:
+        read_film(file)
+    assert refusal.value.field == field
+    assert SECRET not in str(refusal.value) + repr(refusal.value) + caplog.text
+    assert SECRET.encode() in file.read_bytes() or change in ({"PatientID": None}, {"PatientID": "  "})
+
+
+def test_malformed_values_are_neither_quoted_nor_guessed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    good = save(film(WindowCenter="2048", WindowWidth="4096"), tmp_path / "good")
+    for name, (old, new, field) in {
+        "window": (b"2048", b"20x8", "WindowCenter"),
+        "time": (b"030000.5", b"03h00m.5", "StudyTime"),
+    }.items():
+        assert good.read_bytes().count(old) == 1
+        file = tmp_path / name
+        file.write_bytes(good.read_bytes().replace(old, new))
+        with caplog.at_level(logging.DEBUG), pytest.raises(DataError) as refusal:
+            read_film(file)
+        assert refusal.value.field == field
+        assert new.decode() not in str(refusal.value) + caplog.text
+
+
+def test_a_file_cut_anywhere_is_refused(tmp_path: Path) -> None:
+    content = save(film(), tmp_path / "film").read_bytes()
+    for length in range(0, len(content), 7):
+        (tmp_path / "cut").write_bytes(content[:length])
+        with pytest.raises(DataError):
+            read_film(tmp_path / "cut")
+
+
+def test_a_folder_of_any_depth_loses_only_what_is_wrong(tmp_path: Path) -> None:
+    for i, (change, _) in enumerate(REFUSED):
+        save(damaged(change, i), tmp_path / "b" / f"{i:02}")
+    save(film(101), tmp_path / "a" / "deep" / "film.dcm")
+    save(film(102, PatientID=f"{SECRET}-101", ViewPosition="LL", StudyDate="19700101"), tmp_path / "c")
+    save(film(101), tmp_path / "d copy")
+    (tmp_path / "readme.txt").write_text("no film")
+    records, images = read(tmp_path)
+    assert records.patients.identifier.tolist() == [f"{SECRET}-101"]
+    assert images.path.tolist() == ["c", "a/deep/film.dcm"]
+    assert images.row.tolist() == [len(REFUSED) + 2, 1]
+    assert (images.view.tolist(), images.study.tolist()) == (["LL", "PA"], ["1.2.102", "1.2.101"])
+    assert sum(map(len, images.refused.values())) == len(REFUSED) + 2
+    assert images.refused["BodyPartExamined: not a chest film"] == (2 + 9,)
+    assert images.refused["SOPInstanceUID: the same film as in another file"] == (len(REFUSED) + 3,)
+    assert images.refused["not DICOM, or unreadable"] == (len(REFUSED) + 4,)
+    assert SECRET not in repr(records) + repr(images.refused)
+
+
+def test_a_folder_without_a_usable_film_is_refused_with_the_reasons(tmp_path: Path) -> None:
+    for name in ("x", "y"):
+        save(film(BurnedInAnnotation="YES"), tmp_path / f"{SECRET}{name}")
+    with pytest.raises(DataError, match="BurnedInAnnotation: text is burned into the picture: 2") as refusal:
+        read(tmp_path)
+    assert SECRET not in str(refusal.value)
+
+
+def test_unknown_times_and_sexes_stay_unknown(tmp_path: Path) -> None:
+    save(film(1, StudyTime=None, PatientSex="O"), tmp_path / "1")
+    save(film(2, StudyDate=None, StudyTime=None, AcquisitionDateTime="19700103"), tmp_path / "2")
+    save(film(3, StudyTime=None, AcquisitionDateTime="197001030600+0100", PatientSex="M"), tmp_path / "3")
+    records, images = read(tmp_path)
+    assert np.array_equal(images.time, [np.nan, np.nan, 54.0], equal_nan=True)
+    assert np.array_equal(records.patients.male, [np.nan, 0, 1], equal_nan=True)
+
+
+def test_labels_beside_the_films(tmp_path: Path) -> None:
+    for i in (1, 2, 3):
+        save(film(i), tmp_path / f"{i}.dcm")
+    table = tmp_path / "labels.csv"
+    table.write_text("SOPInstanceUID,lung opacity,Own\n1.2.3.1,1,\n1.2.1.1,-1,0\n1.2.9.1,1,1\n")
+    _, images = read(tmp_path)
+    assert images.finding_names == ("Lung Opacity", "own")
+    assert images.findings.tolist() == [[-1, 0], [-2, -2], [1, -2]]
+    for text, problem in {
+        "SOPInstanceUID,Edema\n1.2.1.1,yes\n": "row 1, field 'edema'",
+        "SOPInstanceUID,Edema\n1.2.1.1,1\n1.2.1.1,0\n": "row 2, field 'sopinstanceuid'",
+        "SOPInstanceUID,Edema\n1.2.9.1,1\n": "none of the films",
+        "file,Edema\n1.dcm,1\n": "required columns",
+    }.items():
+        table.write_text(text)
+        with pytest.raises(DataError, match=problem):
+            read(tmp_path)
+
+
+def dicomdir(file: Path, *paths: str) -> None:
+    records = [Dataset() for _ in range(len(paths) + 1)]
+    for record, path in zip(records[1:], paths, strict=True):
+        record.DirectoryRecordType, record.ReferencedFileID = "IMAGE", path.split("/")
+    dataset = Dataset()
+    dataset.DirectoryRecordSequence = records  # the first one refers to no file, as that of a patient
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
+    save(dataset, file)
+
+
+def test_a_dicomdir_decides_which_files_are_films(tmp_path: Path) -> None:
+    for i, path in enumerate(("IMG1", "D/IMG2", "D/IMG3")):
+        save(film(i), tmp_path / path)
+    dicomdir(tmp_path / "DICOMDIR", "IMG1", "D/IMG2", "D/LOST")
+    _, images = read(tmp_path)
+    assert images.path.tolist() == ["IMG1", "D/IMG2"]
+    assert (images.row.tolist(), dict(images.refused)) == ([3, 1], {"not DICOM, or unreadable": (2,)})
+    for paths in (("../film",), ("D/../IMG1",), ()):
+        dicomdir(tmp_path / "DICOMDIR", *paths)
+        with pytest.raises(DataError, match="outside"):
+            read(tmp_path)
+    (tmp_path / "DICOMDIR").write_bytes(b"noise" * 100)
+    with pytest.raises(DataError, match="well-formed"):
+        read(tmp_path)
+
+
+def test_a_dicomdir_from_elsewhere_lists_files_that_are_there() -> None:
+    file = Path(str(get_testdata_file("DICOMDIR", download=False)))
+    paths = paths_of_dicomdir(file)
+    assert len(paths) == len(set(paths)) > 10
+    assert all((file.parent / path).is_file() for path in paths)
