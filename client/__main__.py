@@ -94,6 +94,10 @@ def check(
     for repetition in study.repetitions:
         divide(cohort, study, settings.name, repetition.seed, repetition.fold)
     console.print(f"{settings.name} can take part in {study.name}", style="green")
+    if study.evaluation.share == "summary":
+        console.print('the plan evaluates with share = "summary": no figures over all sites, only those of each site')
+    elif policy.shared(settings.policy, study.evaluation.share) == "summary":
+        console.print('this site\'s policy has share = "summary": its patients do not count in figures over all sites')
 
 
 @app.command()

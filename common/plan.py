@@ -17,10 +17,10 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from common import toml
 from common.exceptions import PlanError
+from common.names import Name
 from common.serialization import canonical, digest
 from common.tasks import base as tasks
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$")]
 Module = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 Fraction = Annotated[float, Field(gt=0, le=1)]
 

@@ -60,7 +60,7 @@ class Cohort:
     references: Mapping[str, NDArray[np.float64]] = field(repr=False)
     excluded: Mapping[str, int]
     digest: str
-    synthetic: bool = False
+    synthetic: bool
 
     def __post_init__(self) -> None:
         """Freeze the arrays and check that they fit together."""

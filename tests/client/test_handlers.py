@@ -254,6 +254,7 @@ def cohort_of(stays: int, positives: int, patients: int, **excluded: int) -> Coh
         references={},
         excluded=excluded,
         digest="00" * 32,
+        synthetic=False,
     )
 
 

@@ -24,6 +24,7 @@ def cohort(n: int = 4) -> Cohort:
         references={"score": np.linspace(0, 1, n)},
         excluded={"no outcome": 3},
         digest="d",
+        synthetic=False,
     )
 
 
