@@ -122,8 +122,8 @@ def run(console: Console, kills: int = KILLS, seed: int = 2026) -> Mapping[str, 
             raise DeploymentError(f"{killed - good} of {killed} kills were not survived")
         if waited > DEADLINE_SECONDS + GRACE_SECONDS:
             raise DeploymentError(f"an exchange lasted {waited:.0f} s, past its deadline")
-        found = {"kills": killed, "survived": good, "longest_exchange_seconds": waited}
-        return {**found, "longest_seconds": longest, "unkilled_seconds": baseline}
+        figures = {"kills": killed, "survived": good, "longest_exchange_seconds": waited}
+        return {**figures, "longest_seconds": longest, "unkilled_seconds": baseline}
 
 
 def audit_logs_verify(deployment: LocalDeployment) -> bool:
