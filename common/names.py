@@ -7,6 +7,8 @@ from typing import Annotated
 from pydantic import StringConstraints
 
 NAME = r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"
+RESERVED = frozenset({"coordinator", "overall"})
+"""No site's name: the other party in the audit logs, and the row of all sites in results."""
 RUN_NAME = r"^[a-z0-9][a-z0-9-]{0,79}$"
 
 Name = Annotated[str, StringConstraints(pattern=NAME)]

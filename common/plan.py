@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from common import toml
 from common.exceptions import PlanError
-from common.names import Name
+from common.names import RESERVED, Name
 from common.serialization import canonical, digest
 from common.tasks import base as tasks
 
@@ -65,6 +65,8 @@ class Sites(Part):
     def _consistent(self) -> Self:
         if (self.partition == "groups") != bool(self.groups):
             raise ValueError("'groups' and partition = \"groups\" belong together")
+        if taken := sorted(RESERVED.intersection([*self.names, *self.groups])):
+            raise ValueError(f"no site can be called {taken[0]}")
         if self.groups and self.names and set(self.names) - set(self.groups):
             raise ValueError(f"'names' lists sites without a group; groups are: {', '.join(self.groups)}")
         repeated = [name for name, count in Counter(self.names).items() if count > 1]

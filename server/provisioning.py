@@ -43,7 +43,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from common.exceptions import ConfigurationError
-from common.names import NAME
+from common.names import NAME, RESERVED
 from common.serialization import canonical, parse, write_atomic
 
 DEFAULT_ADDRESS = "127.0.0.1:18000"
@@ -114,11 +114,13 @@ def provision(
     Raises
     ------
     ConfigurationError
-        A malformed or repeated name, another address than before, or a host name that the
+        A malformed, reserved or repeated name, another address than before, or a host name that the
         existing certificate does not cover. Nothing is written then.
     """
     if malformed := [site for site in sites if not re.fullmatch(NAME, site)]:
         raise ConfigurationError(f"site {malformed[0]!r}: use lower-case letters, digits and dashes, at most 40")
+    if taken := sorted(RESERVED.intersection(sites)):
+        raise ConfigurationError(f"no site can be called {taken[0]!r}")
     if len(set(sites)) < len(sites):
         raise ConfigurationError("a site is named twice")
     known = read_address(folder) if (folder / "coordinator.json").exists() else None

@@ -51,6 +51,15 @@ def test_every_place_takes_the_same_names(write: Callable[[str, Path], None], tm
             write(name, tmp_path)
 
 
+@pytest.mark.parametrize("write", [by_plan, by_kit])
+@pytest.mark.parametrize("name", ["coordinator", "overall"])
+def test_no_site_is_called_like_another_party_or_the_row_of_all(
+    write: Callable[[str, Path], None], name: str, tmp_path: Path
+) -> None:
+    with pytest.raises((PlanError, ConfigurationError), match=f"no site can be called '?{name}"):
+        write(name, tmp_path)
+
+
 def taken(adapter: TypeAdapter[str], text: str) -> bool:
     try:
         return adapter.validate_python(text) == text
