@@ -1,8 +1,9 @@
 """A site's SuperNode process.
 
 ``start`` runs this same file as a child process (``python client/launching.py``), which is
-Flower's ``flower-supernode`` with its idle waits shortened. They made an exchange of a trivial
-message with three sites last six seconds or more; it lasts one to two like this:
+Flower's ``flower-supernode`` with one repair, see :func:`_in_step`, and with its idle waits
+shortened. They made an exchange of a trivial message with three sites last six seconds or more; it
+lasts one to two like this:
 
 - Flower asks the coordinator for work every 3 s. Here it asks soon after the last message, and
   ever more rarely, up to Flower's 3 s, while none comes.
@@ -130,6 +131,8 @@ def _supernode(launcher: int, arguments: list[str]) -> None:
     FleetHttpClient.ActivateNode = _patient(FleetHttpClient.ActivateNode)  # type: ignore[method-assign]
     for module in (fleet_http_connection, heartbeat):
         module.HEARTBEAT_DEFAULT_INTERVAL = _HEARTBEAT  # type: ignore[attr-defined]
+    loop: Any = start_client_internal
+    loop._pull_and_store_message, loop._push_messages = _in_step(loop._pull_and_store_message, loop._push_messages)
     start_client_internal.time = SimpleNamespace(sleep=_Pace().sleep)  # type: ignore[attr-defined,assignment]
     http_retry.MAX_RETRY_DELAY = _RECONNECT_WITHIN  # type: ignore[attr-defined]
     host, port = "127.0.0.1", _free_port()
@@ -147,6 +150,33 @@ def _supernode(launcher: int, arguments: list[str]) -> None:
     threading.Thread(target=leave_with_the_others, daemon=True).start()
     flower_supernode()
     os._exit(1)  # it returns after an unforeseen error, and its web server would go on for ever
+
+
+def _in_step(pull: Callable[..., Any], push: Callable[..., None]) -> tuple[Callable[..., Any], Callable[..., None]]:
+    """Make Flower's loop send the reply to the message it has just taken before it takes another.
+
+    Flower takes a message, waits for any reply, sends it and goes on. When a run ends while its message is
+    being taken, a worker answers that message later all the same, and from then on each reply goes out
+    only with the next message: always one behind, for every run to come. Here the loop goes on sending
+    until the message it took is answered.
+    """
+    taken = ""
+
+    def pull_one(*, receive: Callable[[], Any], **others: Any) -> Any:
+        def received() -> Any:
+            nonlocal taken
+            arrived = receive()
+            taken = arrived[0].metadata.message_id if arrived else ""
+            return arrived
+
+        return pull(receive=received, **others)
+
+    def push_until_answered(*, state: Any, **others: Any) -> None:
+        push(state=state, **others)
+        while taken in state.msg_store:  # Flower forgets a message with its reply
+            push(state=state, **others)
+
+    return pull_one, push_until_answered
 
 
 def _patient(activate: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,7 +1,7 @@
 """What a site allows: rules over names and numbers, no input or output.
 
 1. The task of the plan is one the site lists; a site that lists none takes part in none.
-2. The plan the message belongs to is the plan the site received.
+2. The plan the message belongs to is the plan the coordinator follows, and the one this run had before.
 3. The cohort has at least ``minimum_cohort`` patients.
 4. An evaluation shares at most what the site shares.
 5. A request asks for nothing beyond its plan: another seed or fold would be another overlapping
@@ -37,9 +37,17 @@ def permit_task(policy: Policy, plan: Plan) -> None:
 
 
 def permit_plan(plan: Plan, digest: str) -> None:
-    """Rule 2 (PolicyRefusal)."""
+    """Rule 2, for the plan the coordinator follows (PolicyRefusal)."""
     if plan.digest != digest:
         raise PolicyRefusal("the coordinator follows another plan than the one this site received")
+
+
+def permit_run(plan: Plan, digest: str) -> None:
+    """Rule 2, for the plan the site received when the run began (PolicyRefusal)."""
+    if plan.digest != digest:
+        raise PolicyRefusal(
+            "this site has already seen a run of this name, with another plan; choose another name for this run"
+        )
 
 
 def permit_cohort(policy: Policy, patients: int) -> None:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from common import toml
 from common.exceptions import ConfigurationError
+from common.names import Name
 
 
 class Part(BaseModel):
@@ -63,7 +64,7 @@ class CoordinatorSettings(Part):
 class SiteSettings(Part):
     """Everything in ``site.toml``; paths in it are relative to the file's folder."""
 
-    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$")]
+    name: Name
     state: str = "state"
     cache: str = "state/cache"
     data: DataSettings

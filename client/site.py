@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -37,9 +39,12 @@ class Site:
     ----------
     file : Path
         The site's settings.
+    clock : callable, optional
+        Returns seconds since the epoch.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, *, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
         self.settings: SiteSettings = read(file)
         self._home = file.parent
         self.state = self._home / self.settings.state
@@ -59,6 +64,8 @@ class Site:
     def receive_plan(self, run: str, plan: Plan) -> None:
         """Keep a run's plan when it is seen for the first time; audited before it is there.
 
+        A new run is the time to let go of models that no run has used for long.
+
         Raises
         ------
         PolicyRefusal
@@ -66,11 +73,12 @@ class Site:
         """
         file = self.state / "runs" / run / "plan.json"
         if file.exists():
-            policy.permit_plan(plan, digest(file.read_bytes()))
+            policy.permit_run(plan, digest(file.read_bytes()))
             return
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.audit.append(Event(Kind.PLAN_RECEIVED, {"run": run, "plan": plan.digest, "task": plan.task}))
         write_atomic(file, plan.to_json().encode())
+        self.models.remove_unused(self._clock())
 
     def table(self, plan: Plan) -> Table:
         """Open the data for a plan's task, once a process; audited with digest and counts before it is used.
@@ -151,13 +159,21 @@ _open_lock = threading.Lock()
 
 
 def open_site(file: Path) -> Site:
-    """Return the site of a settings file; the same object until the file changes."""
+    """Return the site of a settings file; the same object until the file changes.
+
+    The one it replaces is closed, once no other thread is at work in it.
+    """
     changed = file.stat().st_mtime_ns if file.exists() else 0
     with _open_lock:
         known = _open.get(file)
-        if known is None or known[0] != changed:
-            _open[file] = (changed, Site(file))
-        return _open[file][1]
+        if known and known[0] == changed:
+            return known[1]
+        site = Site(file)
+        _open[file] = changed, site
+    if known:
+        with known[1].lock:
+            known[1].close()
+    return site
 
 
 def close_sites() -> None:

@@ -10,6 +10,8 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from common.names import Name, RunName
+
 NOT_AUDITED = 1001
 """Flower error code of a site that cannot open its settings or write its audit log."""
 MAXIMUM_TREES = 200_000
@@ -21,7 +23,6 @@ MEAN_OF_LOCAL = "mean of local"
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Text = Annotated[str, StringConstraints(max_length=400)]
-SiteName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
 ReferenceName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,59}$")]
 Count = Annotated[int, Field(ge=0, le=10**12)]
 Loss = Annotated[float, Field(ge=0, le=1000)]
@@ -44,8 +45,8 @@ class Header(Payload):
 
     kind: ClassVar[str] = "header"
     protocol: Annotated[int, Field(ge=1, le=1)] = 1
-    run: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,79}$")]
-    sender: SiteName
+    run: RunName
+    sender: Name
     head_sequence: Count
     head_hash: Digest
 
@@ -69,7 +70,7 @@ class AdmissionReply(Payload):
     """The site's name, whether its patients are invented, what its data looks like; never how much there is."""
 
     kind: ClassVar[str] = "admission-reply"
-    site: SiteName
+    site: Name
     synthetic: bool
     schema_digest: Digest
     feature_names: Annotated[list[Text], Field(max_length=100_000)]

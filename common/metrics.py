@@ -19,6 +19,8 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 
+METRICS = {"auroc": "AUROC", "auprc": "AUPRC", "brier": "Brier score", "ece": "Calibration error"}
+"""What an evaluation tells, by its name in messages and results, as it is written for readers."""
 RELIABILITY_BINS = 10
 _BATCH_CELLS = 4_000_000  # replicates x rows held at once: 32 MB
 

@@ -17,11 +17,11 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from common import toml
 from common.exceptions import PlanError
+from common.names import RESERVED, Name
 from common.serialization import canonical, digest
 from common.tasks import base as tasks
 from common.tasks.base import Label
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$")]
 Module = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 Fraction = Annotated[float, Field(gt=0, le=1)]
 
@@ -68,6 +68,8 @@ class Sites(Part):
             raise ValueError("'groups' and partition = \"groups\" belong together")
         if self.partition == "patient" and not self.names:
             raise ValueError("partition = \"patient\" needs 'names': part-1, part-2, ..., one a site")
+        if taken := sorted(RESERVED.intersection([*self.names, *self.groups])):
+            raise ValueError(f"no site can be called {taken[0]}")
         if self.groups and self.names and set(self.names) - set(self.groups):
             raise ValueError(f"'names' lists sites without a group; groups are: {', '.join(self.groups)}")
         repeated = [name for name, count in Counter(self.names).items() if count > 1]

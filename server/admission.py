@@ -6,13 +6,11 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from flwr.serverapp import Grid
-
 from common.audit.event import Event, Kind
 from common.exceptions import QuorumError
 from common.messages import AdmissionReply, AdmissionRequest, Header, Payload, Refusal
 from common.plan import Plan
-from strategies.rounds.courier import NOT_CONNECTED, Courier
+from strategies.rounds.courier import NOT_CONNECTED, Courier, Network
 
 PAUSE, LONG_PAUSE = 0.05, 1.0
 
@@ -110,7 +108,7 @@ def _wait_for_nodes(courier: Courier, plan: Plan, deadline: float) -> dict[int, 
         courier.wait(PAUSE)
 
 
-def _online(grid: Grid) -> dict[int, str]:
+def _online(grid: Network) -> dict[int, str]:
     named = {node.node_id: getattr(node, "name", "") or "" for node in grid.get_nodes()}
     return {node: named.get(node, "") for node in grid.get_node_ids()}
 

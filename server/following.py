@@ -17,9 +17,8 @@ from common.serialization import write_atomic
 from server import results
 from server.launching import connect
 from server.progress import exchanges, latest
-from server.results import Candidate, Results
+from server.results import OVERALL, Candidate, Results
 from server.settings import RunRequest, ServerSettings
-from server.stages.evaluate import OVERALL
 from server.submission import submit
 from strategies.base import find
 
@@ -45,7 +44,7 @@ def follow(settings: ServerSettings, server: Path, request: RunRequest, console:
     if not (folder / "plan.json").exists():  # a run that is killed before it begins can be resumed too
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_atomic(folder / "plan.json", request.plan.to_json().encode())
-    console.print(f"run {request.run}")
+    announce(request.run, request.plan, console)
     with progress_bar(folder / "progress.jsonl", console) as waiting:
         try:
             ended = submit(ROOT, request.to_config(), server, deadline_seconds=_longest(request), waiting=waiting)
@@ -61,6 +60,13 @@ def follow(settings: ServerSettings, server: Path, request: RunRequest, console:
         raise DeploymentError(f"run {request.run} {ended.status}: {reason}")
     console.print(results_table(results.read(folder / "metrics.json")))
     console.print(f"report: {folder / 'report.html'}")
+
+
+def announce(run: str, plan: Plan, console: Console) -> None:
+    """Say which study begins, and which figures its plan does without."""
+    console.print(f"run {run}: {plan.title}")
+    if plan.evaluation.share == "summary":
+        console.print('the plan evaluates with share = "summary": no figures over all sites, only those of each site')
 
 
 @contextmanager

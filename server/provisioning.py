@@ -43,11 +43,11 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from common.exceptions import ConfigurationError
+from common.names import NAME, RESERVED
 from common.serialization import canonical, parse, write_atomic
 
 DEFAULT_ADDRESS = "127.0.0.1:18000"
 _LOOPBACK = ("127.0.0.1", "localhost")
-_SITE = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _CLOCK_SKEW = timedelta(minutes=5)
 _AUTHORITY_VALIDITY = timedelta(days=3652)
@@ -115,11 +115,13 @@ def provision(
     Raises
     ------
     ConfigurationError
-        A malformed or repeated name, another address than before, or a host name that the
+        A malformed, reserved or repeated name, another address than before, or a host name that the
         existing certificate does not cover. Nothing is written then.
     """
-    if malformed := [site for site in sites if not _SITE.fullmatch(site)]:
+    if malformed := [site for site in sites if not re.fullmatch(NAME, site)]:
         raise ConfigurationError(f"site {malformed[0]!r}: use lower-case letters, digits and dashes, at most 40")
+    if taken := sorted(RESERVED.intersection(sites)):
+        raise ConfigurationError(f"no site can be called {taken[0]!r}")
     if len(set(sites)) < len(sites):
         raise ConfigurationError("a site is named twice")
     known = read_address(folder) if (folder / "coordinator.json").exists() else None

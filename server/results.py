@@ -14,6 +14,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from common.exceptions import CheckpointError
 from common.serialization import canonical, parse, write_atomic
 
+OVERALL = "overall"
+"""In place of a site's name: all sites together."""
+
 
 class Part(BaseModel):
     """Frozen and strict, finite numbers only."""
@@ -32,7 +35,7 @@ class Interval(Part):
 class Score(Part):
     """One model on the held-out patients of one site, or of all sites together.
 
-    ``site`` is a site's name or "overall". Figures are None where the site's small-cell rule
+    ``site`` is a site's name or :data:`OVERALL`. Figures are None where the site's small-cell rule
     withholds them. Counts of bins are (bins,) per class, from low to high probability; empty
     where the plan or a site shares figures only.
     """

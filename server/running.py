@@ -30,6 +30,7 @@ from server.stages.study import Study, chain_name
 from strategies.base import find
 from strategies.rounds.courier import Courier
 from strategies.rounds.membership import Members
+from strategies.rounds.separate_pulls import SeparatePulls
 
 PACKAGES = ("fedward", "flwr", "numpy")
 LONGEST_REASON = 2000
@@ -105,7 +106,7 @@ def _run(
 ) -> Results:
     plan = request.plan
     progress = Progress(folder / "progress.jsonl", exchanges(plan))
-    courier = Courier(grid, log, request.run)
+    courier = Courier(SeparatePulls(grid) if request.engine == "deployment" else grid, log, request.run)
     admitted = admit(courier, plan)
     progress.step("admission", 1)
     beginning = checkpoint.recall("beginning", Beginning)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, cast, get_args
 
 from common.exceptions import ConfigurationError
+from common.names import RUN_NAME
 from common.plan import Plan, from_json
 
 STATE_VARIABLE = "FEDWARD_SERVER_STATE"
@@ -62,7 +63,7 @@ def check_run_name(run: str) -> str:
     ConfigurationError
         It is not; nothing may be read or written under it.
     """
-    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,79}", run):
+    if not re.fullmatch(RUN_NAME, run):
         raise ConfigurationError("a run's name is lower-case letters, digits and dashes, at most 80")
     return run
 

@@ -43,7 +43,7 @@ def run(
 ) -> None:
     """Run a study: every site, every baseline, a report with pictures."""
     from common.plan import read
-    from server.following import results_table
+    from server.following import announce, results_table
     from server.settings import check_run_name
     from simulations.running import prepare, reopen, require_same_study, simulate
 
@@ -59,7 +59,7 @@ def run(
             study = study.inviting(tuple(sites.split(",")))
         folder = to / f"{study.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
         simulation = prepare(study, folder, data=data, engine=(engine or Engine.IN_PROCESS).value)
-    console.print(f"run {simulation.folder.name}: {simulation.plan.title}")
+    announce(simulation.folder.name, simulation.plan, console)
     with _progress(simulation.folder / "progress.jsonl", console):
         found = simulate(simulation)
     console.print(results_table(found))

@@ -25,6 +25,11 @@ class BoostingStrategy(Protocol):
         """Order the new trees of a round, given by site name, into the model's next segment."""
 
 
+def in_site_order(trees: Mapping[str, Sequence[bytes]]) -> tuple[bytes, ...]:
+    """Return all trees in the order of site names, each site's own order kept."""
+    return tuple(tree for site in sorted(trees) for tree in trees[site])
+
+
 def names() -> tuple[str, ...]:
     """List the registered strategies: the modules beside this one."""
     return extensions.names(__file__)

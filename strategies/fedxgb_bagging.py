@@ -7,7 +7,9 @@ site this is ordinary gradient boosting (Friedman 2001; Chen & Guestrin 2016).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+
+from strategies.base import in_site_order
 
 
 def participants(round_number: int, sites: Sequence[str]) -> tuple[str, ...]:  # noqa: ARG001
@@ -20,6 +22,5 @@ def learning_rate(planned: float, sites: int) -> float:
     return planned / sites
 
 
-def aggregate(trees: Mapping[str, Sequence[bytes]]) -> tuple[bytes, ...]:
-    """All trees, in the order of site names, each site's own order kept."""
-    return tuple(tree for site in sorted(trees) for tree in trees[site])
+aggregate = in_site_order
+"""All trees are added."""

@@ -6,7 +6,9 @@ order matters when hospitals differ; cheap on the wire.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+
+from strategies.base import in_site_order
 
 
 def participants(round_number: int, sites: Sequence[str]) -> tuple[str, ...]:
@@ -19,6 +21,5 @@ def learning_rate(planned: float, sites: int) -> float:  # noqa: ARG001
     return planned
 
 
-def aggregate(trees: Mapping[str, Sequence[bytes]]) -> tuple[bytes, ...]:
-    """Return the trees of the one site."""
-    return tuple(tree for site in sorted(trees) for tree in trees[site])
+aggregate = in_site_order
+"""The trees of the one site whose turn it is."""

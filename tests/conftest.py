@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pytest
@@ -19,6 +20,8 @@ from common.clinical.records import (
     Records,
     Stays,
 )
+from common.plan import Plan, from_json, read
+from common.serialization import canonical, parse
 
 settings.register_profile("fedward", deadline=None)
 settings.load_profile("fedward")
@@ -95,3 +98,17 @@ def _draw(seed: int) -> Records:
 def draw_records() -> Callable[[int], Records]:
     """Records of a few people with every part, drawn from a seed: shared times, unknown ones, empty parts."""
     return _draw
+
+
+@pytest.fixture(scope="session")
+def demo_with() -> Callable[[Mapping[str, object]], Plan]:
+    """Build the demo plan with changes given by dotted keys."""
+
+    def build(changes: Mapping[str, object]) -> Plan:
+        tree = parse(read("demo").to_json())
+        for key, value in changes.items():
+            *path, last = key.split(".")
+            functools.reduce(lambda part, name: part[name], path, tree)[last] = value
+        return from_json(canonical(tree).decode())
+
+    return build

@@ -23,7 +23,7 @@ import simulations.__main__ as simulate_line
 from common import command_line
 from common.audit.log import AuditLog
 from common.exceptions import DeploymentError, PlanError
-from common.plan import Plan, from_json, read
+from common.plan import Plan, from_json, read, shipped
 from common.serialization import canonical, parse
 from server import following
 from server.provisioning import provision
@@ -208,6 +208,18 @@ def test_a_plan_that_cannot_be_run_is_refused_before_anything_is_sent(
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize(("share", "told"), [("summary", True), ("curves", False)])
+def test_whoever_submits_a_plan_is_told_which_figures_it_does_without(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, share: str, told: bool
+) -> None:
+    tree = parse(read("demo").to_json())
+    tree["stages"][-1]["share"] = share
+    plan = from_json(canonical(tree).decode())
+    shown = followed(monkeypatch, tmp_path, KeyboardInterrupt(), plan)
+    assert f"run x: {plan.title}" in shown
+    assert ("no figures over all sites" in shown) == told
+
+
 def test_names_given_by_a_site_are_shown_as_they_are() -> None:
     evil = "[red]apache[/blue]"
     found = SimpleNamespace(
@@ -221,6 +233,46 @@ def test_names_given_by_a_site_are_shown_as_they_are() -> None:
             console.print(following.results_table(cast(Results, found)))
         assert evil in shown.get()
         assert "[bold]alder" in shown.get()
+
+
+# --- a site's commands
+
+
+@pytest.fixture(scope="module")
+def hospital(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write the tables of one synthetic hospital."""
+    from simulations.synthetic.eicu_layout import generate
+
+    folder = tmp_path_factory.mktemp("hospital")
+    generate(1, 150, 5, folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("policy", "asked", "said"),
+    [
+        ("curves", "curves", None),
+        ("summary", "curves", "its patients do not count in figures over all sites"),
+        ("curves", "summary", "no figures over all sites"),
+        ("summary", "summary", "no figures over all sites"),
+    ],
+)
+def test_check_says_which_figures_there_will_not_be(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    hospital: Path,
+    policy: str,
+    asked: str,
+    said: str | None,
+) -> None:
+    allows = f'[policy]\ntasks = ["in_hospital_mortality"]\nshare = "{policy}"\n'
+    (tmp_path / "site.toml").write_text(f'name = "alder"\n[data]\nsource = "eicu"\nfolder = "{hospital}"\n{allows}')
+    plan = tmp_path / "plan.toml"
+    plan.write_text(shipped()["demo"].replace('share = "curves"', f'share = "{asked}"'))
+    code, shown = called(capsys, monkeypatch, "fedward-client", "check", str(tmp_path), "--plan", str(plan))
+    assert (code, "alder can take part in demo" in shown) == (0, True)
+    assert ("figures over all sites" in shown, (said or "") in shown) == (said is not None, True)
 
 
 # --- help

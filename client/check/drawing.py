@@ -30,11 +30,14 @@ def flow(cohort: Description, unit: str) -> str:
     for place, each in enumerate(cohort.steps):
         y = box + step * place + step / 2 + 4
         color = INK if each.lost else QUIET
-        parts.append(_line(middle, y, side, y, FAINT if not each.lost else INK, 1.2))
+        shade = INK if each.lost else FAINT
+        parts.append(_line(middle, y, side - 6, y, shade, 1.2))
+        parts.append(f'<path d="M{side} {y}l-8 -4v8z" fill="{shade}"/>')
         share = f" ({percent(each.lost / cohort.candidates)})" if each.lost else ""
         parts.append(_text(side + 10, y + 4.5, f"{number(each.lost)}{share}  {each.rule}", color))
         parts.append(_text(middle - 10, y + 4.5, f"{number(each.left)} left", QUIET, anchor="end", small=True))
     people = f"of {number(cohort.people)} patients"
+    parts.append(f'<path d="M{middle} {height - box}l-4 -8h8z" fill="{INK}"/>')
     parts += _box(0, height - box, 2 * middle, box, f"{number(cohort.rows)} {unit}s", people, ACCENT)
     widest = max((len(each.rule) for each in cohort.steps), default=0)
     return _svg(max(2 * middle, side + 110 + widest * _CHARACTER), height, "Who was lost by which rule", parts)

@@ -33,7 +33,8 @@ section { margin-top: 3.2rem; }
 .tiles div { box-shadow: 0 0 0 1px var(--faint); padding: 1rem 1.2rem; display: flex; flex-direction: column; }
 .tiles dt { color: var(--quiet); font-size: .83rem; line-height: 1.35; order: 2; }
 .tiles dd { margin: 0 0 .1rem; font-size: 1.6rem; font-weight: 620; letter-spacing: -.02em; line-height: 1.25; }
-.scroll { overflow: auto; max-height: 44rem; }
+.scroll { overflow: auto; max-height: 44rem; } .scroll + p { margin-top: .9rem; }
+.picture { overflow-x: auto; margin-bottom: 1.2rem; }
 table { border-collapse: collapse; width: 100%; font-size: .92rem; line-height: 1.35; }
 th, td { padding: .42rem .9rem; text-align: right; vertical-align: top; border-bottom: 1px solid var(--faint);
   white-space: nowrap; }

@@ -35,7 +35,8 @@ PAGE = """
 {%- for name, value in facts %}<div><dt>{{ name }}</dt><dd>{{ value }}</dd></div>{% endfor %}</dl>
 <div class="answer{{ '' if verdict.usable else ' refused' }}">
 <h2>{{ "The data can be used" if verdict.usable else "The data cannot be used as it is" }}</h2>
-{% if verdict.errors %}<ul>{% for error in verdict.errors %}<li class="error">{{ error }}</li>{% endfor %}</ul>{% endif %}
+{% if verdict.errors %}<ul>
+{% for error in verdict.errors %}<li class="error">{{ error }}</li>{% endfor %}</ul>{% endif %}
 {% if verdict.warnings %}<h3>Look at</h3>
 <ul>{% for warning in verdict.warnings %}<li>{{ warning }}</li>{% endfor %}</ul>
 {% elif verdict.usable %}<p>Nothing stands out.</p>{% endif %}
@@ -94,7 +95,7 @@ When nearly all lie on one side, part of the values may be in another unit.</p>
 <h2>Who is left</h2>
 <p class="lead">Every inclusion rule in the order it is applied. One row is one {{ task.unit }}; the prediction is made
 {{ task.prediction_time }}.</p>
-<div class="scroll">{{ pictures.flow }}</div>
+<div class="picture">{{ pictures.flow }}</div>
 </section>
 
 <section id="labels">
@@ -108,10 +109,11 @@ When nearly all lie on one side, part of the values may be in another unit.</p>
 {{ bar(one.prevalence if one.yes + one.no else 0) }}</tr>{% endfor %}</tbody></table></div>
 {% if pictures.together %}
 <figure><figcaption>In how many rows both labels are yes; on the diagonal, the label itself. Darker: a larger share of
-the rows of the label on the left.</figcaption><div class="scroll">{{ pictures.together }}</div></figure>
+the rows of the label on the left.</figcaption><div class="picture">{{ pictures.together }}</div></figure>
 {% endif %}
 </section>
 
+{% if cohort.modalities | length > 1 %}
 <section id="modalities">
 <h2>What the rows have</h2>
 <p class="lead">By its prediction time, how many rows have anything of a modality, and which come together.</p>
@@ -125,13 +127,14 @@ the rows of the label on the left.</figcaption><div class="scroll">{{ pictures.t
 <tr><th scope="row">any</th><td></td>{% for name, rows in cohort.modalities.items() %}
 <td class="centre">{{ percent(rows / cohort.rows) }}</td>{% endfor %}<td></td></tr></tbody></table></div>
 </section>
+{% endif %}
 
 {% if pictures.missing %}
 <section id="missing">
 <h2>What is missing</h2>
 <p class="lead">Share of rows without the variable by the prediction time{{ looked_at }}. The most incomplete first
 {%- if hidden %}; {{ number(hidden) }} more below{% endif %}. What is missing more often of one answer tells it.</p>
-<div class="scroll">{{ pictures.missing }}</div>
+<div class="picture">{{ pictures.missing }}</div>
 <details><summary>All variables<small>{{ number(cohort.missing | length) }}</small></summary>
 <div class="scroll"><table aria-label="Missing values"><thead><tr><th>Variable</th>
 {%- for name, rows in cohort.groups %}<th>{{ name }}</th>{% endfor %}</tr></thead><tbody>
@@ -146,7 +149,7 @@ the rows of the label on the left.</figcaption><div class="scroll">{{ pictures.t
 <p class="lead">Area under the ROC curve of each feature on its own{{ looked_at }}: 0.5 tells nothing, below it low
 values go with yes. Circle: of being missing. Beyond the dotted lines a feature tells the answer so well that it may be
 a leak: something written down when the answer was known.</p>
-<div class="scroll">{{ pictures.strongest }}</div>
+<div class="picture">{{ pictures.strongest }}</div>
 <details><summary>Table<small>the {{ number(strongest | length) }} strongest</small></summary>
 {{ associations(strongest) }}</details>
 </section>

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from client.site import Site
 from common.boosting.model import Model, ModelHeader
 from common.boosting.transfer import Lacking, unpack
 from common.boosting.validation import TreeLimits, validate_tree
 from common.messages import LARGEST_LEAF, MAXIMUM_TREE_BYTES, Behind, ModelUpdates
 from common.plan import Plan
+from common.serialization import digest
+
+MOST_REMEMBERED = 200_000
+_sound: set[str] = set()
+"""Digests of trees found sound, each with what it was checked against; the trees may be large."""
 
 
 def receive(
@@ -29,7 +32,7 @@ def receive(
     """
     for tree in updates.trees:
         _check(tree, len(header.feature_names), plan.trees.max_depth)
-    models = unpack(updates, header, lambda digest: site.models.get(digest, header))
+    models = unpack(updates, header, lambda known: site.models.get(known, header))
     if isinstance(models, Lacking):
         return Behind(lacking=list(models.digests))
     if keep:
@@ -38,7 +41,12 @@ def receive(
     return models
 
 
-@lru_cache(maxsize=200_000)
 def _check(tree: bytes, features: int, depth: int) -> None:
     """Check a tree once a process: in a simulation every site receives the same ones."""
+    checked = digest(b"%d features, depth %d: " % (features, depth) + tree)
+    if checked in _sound:
+        return
     validate_tree(tree, features=features, limits=TreeLimits(depth, LARGEST_LEAF, MAXIMUM_TREE_BYTES))
+    if len(_sound) >= MOST_REMEMBERED:
+        _sound.clear()
+    _sound.add(checked)

@@ -57,4 +57,4 @@ def grow(
         "seed": seed % 2**31,
         "nthread": 1,
     }
-    return split_new_trees(xgboost.train(parameters, data, num_boost_round=wanted), 0)
+    return split_new_trees(xgboost.train(parameters, data, num_boost_round=wanted))

@@ -16,7 +16,6 @@ from common.disclosure import class_counts
 from common.messages import MEAN_OF_LOCAL, SCORE_BINS, EvaluateReply
 from common.plan import Plan
 
-METRICS = ("auroc", "auprc", "brier", "ece")
 DIGITS = 3
 """Of a figure that leaves: more would tell more of single patients, and intervals are far wider."""
 
@@ -88,7 +87,7 @@ def evaluate(
         and _both_classes(rows.labels, score)
     }
     candidates = {**probabilities, **references}
-    figures: dict[str, list[float]] = {metric: [] for metric in METRICS}
+    figures: dict[str, list[float]] = {metric: [] for metric in metrics.METRICS}
     negatives: list[int] = []
     positives: list[int] = []
     if tellable and _both_classes(rows.labels, rows.labels.astype(np.float64)):

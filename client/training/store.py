@@ -1,16 +1,22 @@
 """Global models a site has received, kept by digest so that only new trees travel.
 
 A file a segment, named by the digest of the model that ends with it. Content is checked against
-its name on reading: a torn or changed file counts as absent and is sent again.
+its name on reading: a torn or changed file counts as absent and is sent again. So a segment may be
+removed at any time, also while another process uses it.
 """
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from pathlib import Path
 
 from common.boosting.model import Model, ModelHeader, Segment
 from common.exceptions import ModelError
 from common.serialization import canonical, parse
+
+UNUSED_SECONDS = 30 * 24 * 3600.0
+"""A segment nobody read or wrote for so long belongs to a run that is over, or that can wait for it."""
 
 
 class ModelStore:
@@ -42,12 +48,25 @@ class ModelStore:
         """
         for segment in model.since(begins_with) or ():
             content = {"parent": segment.parent, "trees": [tree.decode() for tree in segment.trees]}
-            temporary = self._folder / f".{segment.digest}"
+            temporary = self._folder / f".{segment.digest}.{os.getpid()}"  # another process may write it too
             temporary.write_bytes(canonical(content))
             temporary.replace(self._folder / f"{segment.digest}.json")
         if begins_with != model.digest:
             self._models.pop(begins_with, None)
         self._models[model.digest] = model
+
+    def remove_unused(self, now: float) -> None:
+        """Remove segments, and what interrupted writes left, that were not used for :data:`UNUSED_SECONDS`.
+
+        Parameters
+        ----------
+        now : float
+            Seconds since the epoch.
+        """
+        for file in self._folder.iterdir():
+            with suppress(FileNotFoundError):  # another process was faster
+                if file.stat().st_mtime < now - UNUSED_SECONDS:
+                    file.unlink()
 
     def _read(self, digest: str, header: ModelHeader) -> Model | None:
         segments: list[Segment] = []
@@ -61,8 +80,10 @@ class ModelStore:
         return Model(header, tuple(reversed(segments)))
 
     def _segment(self, digest: str) -> Segment | None:
+        file = self._folder / f"{digest}.json"
         try:
-            content = parse((self._folder / f"{digest}.json").read_bytes())
+            content = parse(file.read_bytes())
+            os.utime(file)  # it is in use
             segment = Segment(content["parent"], tuple(tree.encode() for tree in content["trees"]))
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, ModelError):
             return None

@@ -23,6 +23,8 @@ from common.exceptions import AuditError
 
 PAGE = 500
 """Entries read at a time, so that a long reading holds up no writer."""
+Row = tuple[int, bytes, bytes, bytes]
+"""An entry as it is stored: sequence, hash of the entry before, content, hash."""
 
 
 def now() -> tuple[datetime, int]:
@@ -58,6 +60,7 @@ class AuditLog:
         self.path, self.owner, self._clock = path, owner, clock
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
+        self._intact: tuple[Row, Head] | None = None
         with translated(path):
             if not path.exists():
                 create(path, owner)
@@ -89,15 +92,17 @@ class AuditLog:
             raise AuditError("a head is passed as a witness, so that it is compared with the heads held before")
         with self._session() as connection:
             connection.execute("BEGIN IMMEDIATE")
-            head = _tail(connection, self.owner)
+            head, last = self._tail(connection), self._intact
             wall, monotonic_ns = self._clock()
             for event in [*_advances(connection, witnesses), *events]:
                 content = Entry(head.sequence + 1, wall, monotonic_ns, self.owner, event).content
                 following = head.after(content)
                 row = (following.sequence, head.hash, content.decode(), following.hash)
                 connection.execute("INSERT INTO entries VALUES (?, ?, ?, ?)", row)
+                last = (row[0], row[1].encode(), content, row[3].encode()), following
                 head = following
             connection.execute("COMMIT")
+            self._intact = last
         return head
 
     def witness(self, party: str, head: Head) -> None:
@@ -107,7 +112,7 @@ class AuditLog:
     def head(self) -> Head:
         """Where the log ends now."""
         with self._session() as connection:
-            return _tail(connection, self.owner)
+            return self._tail(connection)
 
     def witnessed(self) -> dict[str, Head]:
         """Latest head held of each party."""
@@ -155,6 +160,17 @@ class AuditLog:
                 self._disconnect()
                 raise
 
+    def _tail(self, connection: sqlite3.Connection) -> Head:
+        """Head of the log; an entry that this object wrote or checked is recognised by its bytes."""
+        row = connection.execute(
+            "SELECT sequence, previous, content, hash FROM entries ORDER BY sequence DESC LIMIT 1"
+        ).fetchone()
+        if row is None:
+            return Head.genesis(self.owner)
+        if self._intact is None or self._intact[0] != row:
+            self._intact = row, _checked(row)
+        return self._intact[1]
+
     def _connect(self) -> sqlite3.Connection:
         connection = connect(self.path, "rw")
         try:
@@ -175,13 +191,8 @@ class AuditLog:
             connection.close()
 
 
-def _tail(connection: sqlite3.Connection, owner: str) -> Head:
-    """Head of the log, after making sure that its last entry is intact: nothing is built on a broken one."""
-    row = connection.execute(
-        "SELECT sequence, previous, content, hash FROM entries ORDER BY sequence DESC LIMIT 1"
-    ).fetchone()
-    if row is None:
-        return Head.genesis(owner)
+def _checked(row: Row) -> Head:
+    """Head that a last entry makes, after making sure that it is intact: nothing is built on a broken one."""
     sequence, previous, content, hash_ = row
     try:
         head = Head(sequence - 1, previous.decode()).after(content)

@@ -97,20 +97,19 @@ class Tree:
         return canonical(self.document(features))
 
 
-def split_new_trees(booster: xgboost.Booster, already: int) -> tuple[bytes, ...]:
-    """Take the trees beyond the first ``already`` off a locally trained booster, in wire form.
+def split_new_trees(booster: xgboost.Booster) -> tuple[bytes, ...]:
+    """Take the trees off a locally trained booster, in wire form.
 
     Parameters
     ----------
     booster : xgboost.Booster
-        Binary ``gbtree`` booster without categorical splits.
-    already : int
-        Trees the booster held before this round, at least 0.
+        Binary ``gbtree`` booster without categorical splits; trained on the margins of the model
+        before it, so that all its trees are new.
 
     Raises
     ------
     ModelError
-        When the booster is of another kind, holds fewer trees, or a value is not finite.
+        When the booster is of another kind, or a value is not finite.
     """
     try:
         learner = parse(bytes(booster.save_raw("json")))["learner"]
@@ -124,9 +123,7 @@ def split_new_trees(booster: xgboost.Booster, already: int) -> tuple[bytes, ...]
     if kind != ("gbtree", "binary:logistic", "1"):
         raise ModelError("only a gbtree booster with objective binary:logistic and one target can be shared")
     model, features = learner["gradient_booster"]["model"], int(learner["learner_model_param"]["num_feature"])
-    if not 0 <= already <= len(model["trees"]):
-        raise ModelError(f"the booster holds {len(model['trees'])} trees, {already} of them cannot be left out")
-    return tuple(_content(tree).encode(features) for tree in model["trees"][already:])
+    return tuple(_content(tree).encode(features) for tree in model["trees"])
 
 
 def shortest_decimals(values: Iterable[float]) -> tuple[float, ...]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from server.report.summary import OVERALL, Line, better, of_kind, overlap
-from server.results import Interval
+from server.report.summary import Line, better, of_kind, overlap
+from server.results import OVERALL, Interval
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from server.report.summary import OVERALL, Line
+from server.report.summary import Line
+from server.results import OVERALL
 
 Style = dict[str, Any]
 Finish = Callable[[str, str], str]

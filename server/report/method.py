@@ -8,8 +8,8 @@ from common.plan import Plan
 from common.score_histogram import auroc_binning_error
 from common.tasks.base import find
 from server.report.answer import point
-from server.report.summary import OVERALL, Line, federated_label
-from server.results import Results
+from server.report.summary import Line, federated_label
+from server.results import OVERALL, Results
 
 _EICU = (
     "Data: eICU Collaborative Research Database or its demo, under the terms of its licence (the demo: Open Database "

@@ -12,6 +12,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from common.metrics import METRICS
 from common.plan import Plan, from_json
 from common.serialization import parse, write_atomic
 from common.tasks.base import find
@@ -19,10 +20,10 @@ from server.report import description, distributions, method, plots, tables
 from server.report.answer import answer, leading, point, span, tally
 from server.report.drawing import QUIET
 from server.report.style import CSS
-from server.report.summary import METRICS, OVERALL, Line, federated_label, lines, local_lines, of_kind
+from server.report.summary import Line, federated_label, lines, local_lines, of_kind
 from server.report.tables import Cell, Row
 from server.report.template import PAGE
-from server.results import Results
+from server.results import OVERALL, Results
 
 METRIC_NOTES = {
     "AUPRC": "area under the precision-recall curve; higher is better",

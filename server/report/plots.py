@@ -24,8 +24,8 @@ from server.report.drawing import (
     names_beside,
     short,
 )
-from server.report.summary import OVERALL, Line
-from server.results import Round, StageHistory
+from server.report.summary import Line
+from server.results import OVERALL, Round, StageHistory
 
 MOST_SITES_DRAWN = 30
 

@@ -8,13 +8,12 @@ from statistics import fmean
 
 import numpy as np
 
+from common.metrics import METRICS
 from common.plan import Plan
 from common.score_histogram import ScoreHistogram, bootstrap_histogram, merge
 from common.seeding import generator
-from server.results import Candidate, Interval, Results, Score
+from server.results import OVERALL, Candidate, Interval, Results, Score
 
-OVERALL = "overall"
-METRICS = {"auroc": "AUROC", "auprc": "AUPRC", "brier": "Brier score", "ece": "Calibration error"}
 HIGHER_IS_BETTER = ("auroc", "auprc")
 
 # Hues follow Okabe and Ito's palette (https://jfly.uni-koeln.de/color/), darkened to stand out

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from common.tasks.base import Label
 from server.report.answer import point, span
-from server.report.summary import HIGHER_IS_BETTER, OVERALL, Line
-from server.results import Results, StageHistory
+from server.report.summary import HIGHER_IS_BETTER, Line
+from server.results import OVERALL, Results, StageHistory
 
 WITHHELD, ABSENT = "withheld", "–"
 

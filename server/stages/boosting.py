@@ -15,6 +15,7 @@ from common.plan import BoostingStage, Repetition
 from server.results import Round, StageHistory
 from server.stages.study import Study, chain_name
 from strategies import base
+from strategies.base import BoostingStrategy
 from strategies.rounds.membership import Answers
 
 
@@ -35,13 +36,13 @@ def run(study: Study, stage: BoostingStage, header: ModelHeader, repetition: Rep
     QuorumError
         Too few sites were left in a round.
     """
-    chain = chain_name(stage.name, repetition)
+    strategy, chain = base.find(stage.strategy), chain_name(stage.name, repetition)
     model, rounds = Model(header), []
     for number in range(1, stage.rounds + 1):
         key = f"boosting/{chain}/{number}"
         finished = study.checkpoint.recall(key, FinishedRound)
         if finished is None:
-            finished = _exchange(study, stage, repetition, model, number)
+            finished = _exchange(study, stage, strategy, repetition, model, number)
             study.checkpoint.keep(key, finished)
         model = _grown(model, finished, key)
         rounds.append(finished.round)
@@ -57,8 +58,9 @@ def _grown(model: Model, finished: FinishedRound, key: str) -> Model:
     return model
 
 
-def _exchange(study: Study, stage: BoostingStage, repetition: Repetition, model: Model, number: int) -> FinishedRound:
-    strategy = base.find(stage.strategy)
+def _exchange(
+    study: Study, stage: BoostingStage, strategy: BoostingStrategy, repetition: Repetition, model: Model, number: int
+) -> FinishedRound:
     chain = chain_name(stage.name, repetition)
     sites = study.members.names
 

@@ -16,13 +16,12 @@ from common.boosting.model import Model
 from common.boosting.transfer import pack
 from common.exceptions import ProtocolError
 from common.messages import MEAN_OF_LOCAL, SCORE_BINS, EvaluateReply, EvaluateRequest
+from common.metrics import METRICS
 from common.plan import Repetition
 from common.score_histogram import ScoreHistogram
-from server.results import Candidate, Exchange, Interval, Score
+from server.results import OVERALL, Candidate, Exchange, Interval, Score
 from server.stages.study import Study, chain_name, exchange
 
-METRICS = ("auroc", "auprc", "brier", "ece")
-OVERALL = "overall"
 LARGEST_COUNT = 10**9
 """Stays in a score bin of one site; sums over a thousand sites stay exact."""
 BySeed = Mapping[int, Mapping[str, EvaluateReply]]

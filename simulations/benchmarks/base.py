@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
-import pkgutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple, Protocol, cast
 
 import numpy as np
 from rich.console import Console
 
+from common import extensions
 from common.exceptions import ConfigurationError, DeploymentError
 from common.plan import BoostingStage, Data, EvaluateStage, Plan, Sites, Split, StatisticsStage, Synthetic, Trees
 
@@ -46,8 +44,7 @@ class Line(NamedTuple):
 
 def names() -> tuple[str, ...]:
     """List the benchmarks that ship with the project, sorted."""
-    modules = pkgutil.iter_modules([str(Path(__file__).parent)])
-    return tuple(sorted(module.name for module in modules if module.name != "base"))
+    return extensions.names(__file__)
 
 
 def find(name: str) -> Benchmark:
@@ -58,9 +55,8 @@ def find(name: str) -> Benchmark:
     ConfigurationError
         When no file of that name defines one; names the known ones.
     """
-    if name not in names():
-        raise ConfigurationError(f"unknown benchmark '{name}'; known: {', '.join(names())}")
-    return cast(Benchmark, importlib.import_module(f"simulations.benchmarks.{name}"))
+    package, error = "simulations.benchmarks", ConfigurationError
+    return cast(Benchmark, extensions.load(__file__, package, name, kind="benchmark", error=error))
 
 
 def trivial_plan(hospitals: int, strategy: str, rounds: int) -> Plan:

@@ -19,6 +19,7 @@ from rich.console import Console
 
 from common import plan as plans
 from common import seeding
+from common.audit.event import Kind
 from common.audit.log import AuditLog
 from common.audit.verify import verify_file
 from common.audit.witness import export_heads, load_heads
@@ -30,7 +31,10 @@ from simulations.sites import partition
 KILLS = 20
 LONGEST_RUN_SECONDS = 600.0
 MOST_RESUMES = 4
-STUDY = """
+DEADLINE_SECONDS = 20
+GRACE_SECONDS = 5.0
+"""For what follows a deadline: reading the replies that came, writing the log."""
+STUDY = f"""
 name = "kills"
 title = "A short study to be killed"
 task = "in_hospital_mortality"
@@ -39,13 +43,13 @@ resampling = "none"
 
 [data]
 source = "eicu"
-synthetic = { hospitals = 3, stays_per_hospital = 300, seed = 2026 }
+synthetic = {{ hospitals = 3, stays_per_hospital = 300, seed = 2026 }}
 
 [sites]
 partition = "hospital"
 names = ["hospital-1", "hospital-2", "hospital-3"]
 quorum = 3
-deadline_seconds = 20
+deadline_seconds = {DEADLINE_SECONDS}
 on_missing = "fail"
 
 [split]
@@ -109,10 +113,17 @@ def run(console: Console, kills: int = KILLS, seed: int = 2026) -> Mapping[str, 
                 good += equal and verified
                 outcome = f"models {'equal' if equal else 'DIFFERENT'}, logs {'verify' if verified else 'BROKEN'}"
                 console.print(f"{number:>3} {victim} after {moment:.0f} s: {ended}; {resumes} resumes; {outcome}")
-        console.print(f"{good} of {killed} kills survived with equal models and verified logs; longest {longest:.0f} s")
+            waited = longest_wait(deployment)
+        console.print(
+            f"{good} of {killed} kills survived with equal models and verified logs; longest run {longest:.0f} s "
+            f"(unkilled {baseline:.0f} s), longest exchange {waited:.1f} s, deadline {DEADLINE_SECONDS} s"
+        )
         if good != killed or not killed:
             raise DeploymentError(f"{killed - good} of {killed} kills were not survived")
-        return {"kills": killed, "survived": good, "longest_seconds": longest, "unkilled_seconds": baseline}
+        if waited > DEADLINE_SECONDS + GRACE_SECONDS:
+            raise DeploymentError(f"an exchange lasted {waited:.0f} s, past its deadline")
+        figures = {"kills": killed, "survived": good, "longest_exchange_seconds": waited}
+        return {**figures, "longest_seconds": longest, "unkilled_seconds": baseline}
 
 
 def audit_logs_verify(deployment: LocalDeployment) -> bool:
@@ -127,6 +138,21 @@ def audit_logs_verify(deployment: LocalDeployment) -> bool:
     outcomes = [verify_file(logs[site], heads_held_elsewhere=load_heads(held[COORDINATOR], site)) for site in sites]
     outcomes += [verify_file(logs[COORDINATOR], heads_held_elsewhere=load_heads(held[s], COORDINATOR)) for s in sites]
     return all(outcome.ok for outcome in outcomes)
+
+
+def longest_wait(deployment: LocalDeployment) -> float:
+    """Seconds of the longest exchange, from the coordinator's log; one that a kill of the coordinator cut is none."""
+    longest, sent = 0.0, None
+    with AuditLog(deployment.coordinator / "audit.sqlite", COORDINATOR) as log:
+        for entry in log.entries():
+            kind = entry.event.kind
+            if kind is Kind.MESSAGE_SENT:
+                sent = entry
+            elif sent is not None and kind in (Kind.MESSAGE_RECEIVED, Kind.REFUSAL):
+                longest, sent = max(longest, (entry.monotonic_ns - sent.monotonic_ns) / 1e9), None
+            elif kind is Kind.RUN_RESUMED:
+                sent = None
+    return longest
 
 
 def _whole_run(deployment: LocalDeployment, study: Path) -> float:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from flwr.app import Message
-from flwr.serverapp import Grid
 
 from common import records
 from common.actions import ACTION_OF
@@ -30,6 +30,22 @@ _FLOWER_FAILURES = {
 }
 LONGEST_REASON = 1000
 """Characters; a malformed message chooses part of the text that explains it."""
+
+
+class Network(Protocol):
+    """What is used of Flower's grid."""
+
+    def get_node_ids(self) -> Iterable[int]:
+        """Return the connected nodes' ids."""
+
+    def get_nodes(self) -> Iterable[Any]:
+        """Return what is known of nodes: id and name."""
+
+    def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
+        """Send messages and return their ids in order."""
+
+    def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
+        """Return the replies that have come in, without waiting."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +66,7 @@ class Courier:
 
     Parameters
     ----------
-    grid : Grid
+    grid : Network
         Flower's connection to the nodes.
     log : AuditLog
         The coordinator's log; its head travels with every message, the nodes' heads are kept.
@@ -60,7 +76,7 @@ class Courier:
         Monotonic seconds, and sleeping; arguments so that tests own time.
     """
 
-    grid: Grid
+    grid: Network
     log: AuditLog
     run: str
     clock: Callable[[], float] = time.monotonic

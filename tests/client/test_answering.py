@@ -254,7 +254,7 @@ def test_a_run_cannot_change_its_plan(ward: Any, plan_with: Callable[..., Plan])
     assert isinstance(ward.ask(StatisticsRequest(), count), StatisticsReply)
     ward.plan = plan_with(seeds=[7, 8, 9])
     refusal = refused(ward.ask(StatisticsRequest(), never))
-    assert (refusal.code, "another plan" in refusal.reason) == ("PolicyRefusal", True)
+    assert (refusal.code, "choose another name for this run" in refusal.reason) == ("PolicyRefusal", True)
     assert_audited(ward, refusal)
     ward.plan = first
     assert isinstance(ward.ask(StatisticsRequest(), count), StatisticsReply)

@@ -27,9 +27,18 @@ from common.messages import (
 from common.plan import Plan
 
 
+def allowed(rule: Callable[..., None], *given: Any) -> bool:
+    try:
+        rule(*given)
+    except PolicyRefusal:
+        return False
+    return True
+
+
 @pytest.mark.parametrize("tasks", [("in_hospital_mortality",), ("crd8", "in_hospital_mortality")])
 def test_a_listed_task_is_permitted(plan: Plan, tasks: tuple[str, ...]) -> None:
-    policy.permit_task(Policy(tasks=tasks), plan)
+    assert allowed(policy.permit_task, Policy(tasks=tasks), plan)
+    assert not allowed(policy.permit_task, Policy(tasks=tasks[:-1]), plan)
 
 
 @pytest.mark.parametrize("tasks", [(), ("crd8",), ("in_hospital_mortality_",)])
@@ -38,16 +47,26 @@ def test_a_task_that_is_not_listed_is_refused(plan: Plan, tasks: tuple[str, ...]
         policy.permit_task(Policy(tasks=tasks), plan)
 
 
-def test_only_the_plan_received_is_permitted(plan: Plan, plan_with: Callable[..., Plan]) -> None:
-    policy.permit_plan(plan, plan.digest)
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        (policy.permit_plan, "the coordinator follows another plan"),
+        (policy.permit_run, r"already seen a run of this name.*choose another name"),
+    ],
+)
+def test_only_the_plan_received_is_permitted(
+    plan: Plan, plan_with: Callable[..., Plan], rule: Callable[[Plan, str], None], said: str
+) -> None:
+    assert allowed(rule, plan, plan.digest)
     for other in (plan_with(title="Another").digest, plan.digest.upper(), ""):
-        with pytest.raises(PolicyRefusal, match="another plan"):
-            policy.permit_plan(plan, other)
+        with pytest.raises(PolicyRefusal, match=said):
+            rule(plan, other)
 
 
 @pytest.mark.parametrize("patients", [20, 21, 10**6])
 def test_a_cohort_of_the_minimum_is_permitted(patients: int) -> None:
-    policy.permit_cohort(Policy(minimum_cohort=20), patients)
+    assert allowed(policy.permit_cohort, Policy(minimum_cohort=20), patients)
+    assert not allowed(policy.permit_cohort, Policy(minimum_cohort=patients + 1), patients)
 
 
 @pytest.mark.parametrize("patients", [0, 1, 19])
@@ -108,11 +127,7 @@ def study(plan_with: Callable[..., Plan]) -> Plan:
 
 
 def permitted(plan: Plan, request: Payload) -> bool:
-    try:
-        policy.permit_request(plan, request)
-    except PolicyRefusal:
-        return False
-    return True
+    return allowed(policy.permit_request, plan, request)
 
 
 def test_everything_the_plan_provides_for_is_permitted(study: Plan) -> None:

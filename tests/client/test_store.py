@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from client.training.store import ModelStore
+from client.training.store import UNUSED_SECONDS, ModelStore
 from common.boosting.model import Model, ModelHeader
 
 HEADER = ModelHeader(0.25, ("age", "gcs"))
@@ -123,6 +125,87 @@ def test_memory_and_disk_agree_that_another_header_is_another_model(tmp_path: Pa
     for store in (kept(tmp_path), ModelStore(tmp_path)):
         assert store.get(THREE.digest, HEADER) == THREE  # control
         assert store.get(THREE.digest, header) is None
+
+
+# What is no longer used
+
+NOW = 2_000_000_000.0
+
+
+def last_used(file: Path, moment: float) -> None:
+    os.utime(file, (moment, moment))
+
+
+def test_what_was_not_used_for_thirty_days_is_removed_and_can_be_sent_again(tmp_path: Path) -> None:
+    kept(tmp_path)
+    left = tmp_path / f".{THREE.digest}.1"
+    left.write_bytes(b"{")  # by an interrupted write
+    days = 24 * 3600
+    for file, age in ((file_of(tmp_path, ONE), 30 * days), (file_of(tmp_path, TWO), 30 * days + 1)):
+        last_used(file, NOW - age)
+    last_used(file_of(tmp_path, THREE), NOW + days)  # by a clock that is ahead
+    last_used(left, NOW - 31 * days)
+    store = ModelStore(tmp_path)
+    store.remove_unused(NOW)
+    assert sorted(contents(tmp_path)) == sorted(file_of(tmp_path, model).name for model in (ONE, THREE))
+    assert [store.get(model.digest, HEADER) for model in (ONE, TWO, THREE)] == [ONE, None, None]
+    store.put(TWO, begins_with=ONE.digest)
+    assert ModelStore(tmp_path).get(THREE.digest, HEADER) == THREE
+
+
+def test_a_model_that_is_read_is_in_use_with_all_it_continues(tmp_path: Path) -> None:
+    kept(tmp_path)
+    for model in (ONE, TWO, THREE):
+        last_used(file_of(tmp_path, model), time.time() - UNUSED_SECONDS - 1)
+    ModelStore(tmp_path).get(TWO.digest, HEADER)
+    ModelStore(tmp_path).remove_unused(time.time())
+    assert sorted(contents(tmp_path)) == sorted(file_of(tmp_path, model).name for model in (ONE, TWO))
+
+
+@settings(max_examples=25)
+@given(ages=st.lists(st.floats(0, 4 * UNUSED_SECONDS), min_size=3, max_size=3))
+def test_what_is_left_is_what_is_young(tmp_path_factory, ages) -> None:  # type: ignore[no-untyped-def]
+    folder = tmp_path_factory.mktemp("models")
+    store = kept(folder)
+    for model, age in zip((ONE, TWO, THREE), ages, strict=True):
+        last_used(file_of(folder, model), NOW - age)
+    young = {name for name in contents(folder) if NOW - (folder / name).stat().st_mtime <= UNUSED_SECONDS}
+    store.remove_unused(NOW)
+    assert set(contents(folder)) == young
+
+
+def test_another_process_may_remove_the_same_files_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = kept(tmp_path)
+    for model in (ONE, TWO, THREE):
+        last_used(file_of(tmp_path, model), NOW - UNUSED_SECONDS - 1)
+    listed, unlink = list(tmp_path.iterdir()), Path.unlink
+
+    def after_the_other(file: Path) -> None:
+        unlink(file)
+        unlink(file)
+
+    file_of(tmp_path, ONE).unlink()  # after the folder was listed
+    monkeypatch.setattr(Path, "iterdir", lambda _: iter(listed))
+    monkeypatch.setattr(Path, "unlink", after_the_other)
+    store.remove_unused(NOW)
+    monkeypatch.undo()
+    assert contents(tmp_path) == {}
+
+
+def test_another_process_may_write_the_same_segment_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    replace = Path.replace
+
+    def meanwhile(file: Path, target: Path) -> Path:
+        monkeypatch.setattr(Path, "replace", replace)
+        with monkeypatch.context() as other:
+            other.setattr(os, "getpid", lambda: 1)
+            ModelStore(tmp_path).put(ONE, begins_with=HEADER.digest)
+        return replace(file, target)
+
+    monkeypatch.setattr(Path, "replace", meanwhile)
+    ModelStore(tmp_path).put(ONE, begins_with=HEADER.digest)
+    assert list(contents(tmp_path)) == [file_of(tmp_path, ONE).name]
+    assert ModelStore(tmp_path).get(ONE.digest, HEADER) == ONE
 
 
 def test_files_are_the_sites_own(tmp_path: Path) -> None:

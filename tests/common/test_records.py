@@ -21,6 +21,7 @@ HEADER = Header(run="run-1", sender="coordinator", head_sequence=3, head_hash="a
 KINDS: list[type[Payload]] = [*REPLY_TO, *REPLY_TO.values(), Behind, Refusal]
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+names = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?", fullmatch=True)
 digests = st.binary(min_size=32, max_size=32).map(bytes.hex)
 counts = st.integers(0, 10**12)
 figures = st.floats(0, 1)
@@ -37,7 +38,7 @@ repetition = {"seed": st.integers(0, 2**31 - 1), "fold": counts}
 FIELDS: dict[type[Payload], dict[str, st.SearchStrategy[Any]]] = {
     messages.AdmissionRequest: {"plan_digest": digests},
     messages.AdmissionReply: {
-        "site": st.from_regex(r"[a-z0-9][a-z0-9-]{0,39}", fullmatch=True),
+        "site": names,
         "synthetic": st.booleans(),
         "schema_digest": digests,
         "feature_names": st.lists(texts, max_size=4),
@@ -122,8 +123,8 @@ def payloads(kind: type[Payload]) -> st.SearchStrategy[Any]:
 
 @st.composite
 def headers(draw: st.DrawFn) -> Header:
-    name = st.from_regex(r"[a-z0-9][a-z0-9-]{0,39}", fullmatch=True)
-    return Header(run=draw(name), sender=draw(name), head_sequence=draw(counts), head_hash=draw(digests))
+    run = st.from_regex(r"[a-z0-9][a-z0-9-]{0,79}", fullmatch=True)
+    return Header(run=draw(run), sender=draw(names), head_sequence=draw(counts), head_hash=draw(digests))
 
 
 every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)

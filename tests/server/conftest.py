@@ -13,8 +13,7 @@ import pytest
 from flwr.app import Context, Message, RecordDict
 
 from common.audit.log import AuditLog
-from common.plan import Plan, from_json, read
-from common.serialization import canonical, parse
+from common.plan import Plan
 from server.results import Results
 from server.running import execute
 from server.settings import RunRequest, ServerSettings
@@ -156,7 +155,7 @@ def hospitals(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def small_plan() -> Callable[..., Plan]:
+def small_plan(demo_with: Callable[[Mapping[str, object]], Plan]) -> Callable[..., Plan]:
     """Build the demo plan made small; changes are given by dotted keys."""
     small = {
         "data.synthetic": None,
@@ -175,11 +174,7 @@ def small_plan() -> Callable[..., Plan]:
     }
 
     def build(changes: Mapping[str, object] = {}) -> Plan:
-        tree = parse(read("demo").to_json())
-        for key, value in {**small, **changes}.items():
-            *path, last = key.split(".")
-            functools.reduce(lambda part, name: part[name], path, tree)[last] = value
-        return from_json(canonical(tree).decode())
+        return demo_with({**small, **changes})
 
     return build
 

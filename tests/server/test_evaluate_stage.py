@@ -15,8 +15,9 @@ from common.exceptions import QuorumError
 from common.messages import SCORE_BINS, EvaluateReply
 from common.score_histogram import ScoreHistogram
 from server.checkpoints import Checkpoint
+from server.results import OVERALL
 from server.stages.boosting import FinishedRound
-from server.stages.evaluate import OVERALL, candidates
+from server.stages.evaluate import candidates
 
 GRID = score_histogram.edges(SCORE_BINS)
 

@@ -14,9 +14,9 @@ from common.plan import read
 from common.score_histogram import ScoreHistogram, bootstrap_histogram, score_bins
 from server.report.answer import answer
 from server.report.page import render, write
-from server.report.summary import OVERALL, Line, lines
+from server.report.summary import Line, lines
 from server.report.tables import duration, size
-from server.results import Candidate, Interval, Released, Results, Round, Score, SiteSummary, StageHistory
+from server.results import OVERALL, Candidate, Interval, Released, Results, Round, Score, SiteSummary, StageHistory
 
 SIZES = {"ashford-general": 820, "brook-hill": 610, "cedar-valley": 540, "dunmore": 380, "elm-street": 9}
 WITHHELD = "elm-street"

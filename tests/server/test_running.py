@@ -21,8 +21,8 @@ from common.serialization import canonical, digest, parse
 from server import results
 from server.checkpoints import Checkpoint
 from server.progress import exchanges, latest
+from server.results import OVERALL
 from server.running import execute
-from server.stages.evaluate import OVERALL
 
 FAIL = {"sites.on_missing": "fail"}
 ROUND_ONE = "fedxgb_bagging, seed 7, fold 0, round 1"

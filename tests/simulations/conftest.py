@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Literal
@@ -10,8 +9,7 @@ from typing import Literal
 import pytest
 from flwr.app import Message
 
-from common.plan import Plan, from_json, read
-from common.serialization import canonical, parse
+from common.plan import Plan
 from server.results import Results
 from simulations.grid import InProcessGrid
 from simulations.running import Simulation, prepare, simulate
@@ -57,7 +55,7 @@ def hospitals(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def small_plan() -> Callable[..., Plan]:
+def small_plan(demo_with: Callable[[Mapping[str, object]], Plan]) -> Callable[..., Plan]:
     """Build the demo plan made small; changes are given by dotted keys."""
     small = {
         "data.synthetic": None,
@@ -75,11 +73,7 @@ def small_plan() -> Callable[..., Plan]:
     }
 
     def build(changes: Mapping[str, object] = {}) -> Plan:
-        tree = parse(read("demo").to_json())
-        for key, value in {**small, **changes}.items():
-            *path, last = key.split(".")
-            functools.reduce(lambda part, name: part[name], path, tree)[last] = value
-        return from_json(canonical(tree).decode())
+        return demo_with({**small, **changes})
 
     return build
 

@@ -255,7 +255,7 @@ def test_the_pooled_model_is_xgboost_on_all_training_rows(unbroken, small_plan, 
         "max_depth": trees.max_depth,
     }  # fmt: skip
     central = xgboost.train(parameters, xgboost.DMatrix(features, labels), num_boost_round=2)
-    assert model.trees == split_new_trees(central, 0)
+    assert model.trees == split_new_trees(central)
 
 
 @pytest.mark.usefixtures("undrawn")

@@ -82,7 +82,7 @@ def central(features, labels, rounds, base_score):
 def test_one_site_alone_grows_the_trees_of_central_xgboost(strategy, seed, rounds, base_score):
     features, labels = rows(seed)
     model = boost(strategy, {"alder": (features, labels)}, rounds, base_score)
-    assert model.trees == split_new_trees(central(features, labels, rounds, base_score), 0)
+    assert model.trees == split_new_trees(central(features, labels, rounds, base_score))
 
 
 @settings(deadline=None, max_examples=10)

@@ -38,7 +38,7 @@ def _patients() -> tuple[np.ndarray, np.ndarray]:
 
 FEATURES, LABELS = _patients()
 BOOSTER = xgboost.train(PARAMS, xgboost.DMatrix(FEATURES, LABELS), 24)
-TREES = split_new_trees(BOOSTER, 0)
+TREES = split_new_trees(BOOSTER)
 
 
 def _load(model: Model) -> xgboost.Booster:
@@ -108,7 +108,7 @@ def test_one_site_growing_a_tree_a_round_equals_plain_training(rounds: int, dept
     model, margins = Model(HEADER), score((), HEADER, FEATURES)
     for _ in range(rounds):
         data.set_base_margin(margins)
-        model = model.append(split_new_trees(xgboost.train(params, data, 1), 0))
+        model = model.append(split_new_trees(xgboost.train(params, data, 1)))
         margins = score(model.segments[-1:], HEADER, FEATURES, margins)
     np.testing.assert_allclose(probability(margins), expected, atol=1e-6, rtol=0)
 

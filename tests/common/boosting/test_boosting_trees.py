@@ -52,7 +52,7 @@ def _native(booster: xgboost.Booster) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("params", WAYS_TO_GROW.values(), ids=WAYS_TO_GROW.keys())
 def test_wire_trees_are_valid_and_predict_what_the_booster_predicts(params: dict[str, Any]) -> None:
     booster = _train(**params)
-    trees = split_new_trees(booster, 0)
+    trees = split_new_trees(booster)
     assert len(trees) == 8
     validate_trees(trees, features=len(NAMES), limits=LIMITS, at_most=8)
     model = Model(HEADER).append(trees)
@@ -63,22 +63,12 @@ def test_wire_trees_are_valid_and_predict_what_the_booster_predicts(params: dict
 def test_pruned_nodes_really_occur_and_do_not_travel() -> None:
     booster = _train(**WAYS_TO_GROW["pruned"])
     assert any(int(tree["tree_param"]["num_deleted"]) > 0 for tree in _native(booster))
-    assert all(b'"num_deleted":"0"' in tree for tree in split_new_trees(booster, 0))
-
-
-def test_only_trees_beyond_those_already_there_are_taken() -> None:
-    booster = _train(rounds=5)
-    every = split_new_trees(booster, 0)
-    assert split_new_trees(booster, 3) == every[3:]
-    assert split_new_trees(booster, 5) == ()
-    for beyond in (6, -1):
-        with pytest.raises(ModelError, match="holds 5 trees"):
-            split_new_trees(booster, beyond)
+    assert all(b'"num_deleted":"0"' in tree for tree in split_new_trees(booster))
 
 
 def test_statistics_of_the_patients_stay_at_the_site() -> None:
     booster = _train(rounds=1)
-    native, wire = _native(booster)[0], json.loads(split_new_trees(booster, 0)[0])
+    native, wire = _native(booster)[0], json.loads(split_new_trees(booster)[0])
     assert max(native["sum_hessian"]) > 50  # control: there is something to withhold
     assert any(native["loss_changes"])
     assert not any(wire["loss_changes"])
@@ -88,7 +78,7 @@ def test_statistics_of_the_patients_stay_at_the_site() -> None:
 
 
 def test_shap_stays_finite_and_adds_up_to_the_margin() -> None:
-    model = Model(HEADER).append(split_new_trees(_train(), 0))
+    model = Model(HEADER).append(split_new_trees(_train()))
     booster = xgboost.Booster()
     booster.load_model(bytearray(to_xgboost_json(model)))
     data = xgboost.DMatrix(FEATURES, feature_names=list(NAMES))
@@ -106,11 +96,11 @@ def test_shap_stays_finite_and_adds_up_to_the_margin() -> None:
 def test_boosters_of_another_kind_are_refused() -> None:
     classes = np.arange(len(LABELS)) % 3
     with pytest.raises(ModelError, match="only a gbtree booster"):
-        split_new_trees(_train(objective="multi:softprob", num_class=3, base_score=0.5, labels=classes), 0)
+        split_new_trees(_train(objective="multi:softprob", num_class=3, base_score=0.5, labels=classes))
     with pytest.raises(ModelError, match="only a gbtree booster"):
-        split_new_trees(_train(booster="dart"), 0)
+        split_new_trees(_train(booster="dart"))
     with pytest.raises(ModelError, match="only a gbtree booster"):
-        split_new_trees(_train(labels=np.column_stack([LABELS, 1 - LABELS])), 0)
+        split_new_trees(_train(labels=np.column_stack([LABELS, 1 - LABELS])))
 
 
 def test_categorical_splits_are_refused() -> None:
@@ -118,7 +108,7 @@ def test_categorical_splits_are_refused() -> None:
     data = xgboost.DMatrix(codes, codes[:, 0] == 2, feature_types=["c"], enable_categorical=True)
     params = {"objective": "binary:logistic", "tree_method": "hist", "base_score": 0.3, "nthread": 1}
     with pytest.raises(ModelError, match="categorical"):
-        split_new_trees(xgboost.train(params, data, 1), 0)
+        split_new_trees(xgboost.train(params, data, 1))
 
 
 def test_document_of_a_three_leaf_tree_by_hand() -> None:

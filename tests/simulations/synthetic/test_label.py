@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from client.datasets.base import SYNTHETIC_MARKER
-from common.plan import Plan
+from common.plan import Plan, read, shipped
 from server import results
 from server.settings import RunRequest, ServerSettings
 from simulations import running
@@ -72,6 +72,11 @@ def test_a_plan_that_still_speaks_of_synthetic_hospitals_labels_no_other_data(
     assert found.synthetic == ()
     assert LABEL not in report
     assert CREDIT in report
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_no_title_says_what_only_the_data_can_tell(name: str) -> None:
+    assert "synthetic" not in read(name).title.lower()
 
 
 def test_a_run_over_both_names_the_synthetic_sites(

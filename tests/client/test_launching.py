@@ -1,0 +1,85 @@
+"""A site's SuperNode answers the message it took before it takes another, with Flower's own state and loop."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flwr.app import Message, RecordDict
+from flwr.supercore.object_store import ObjectStoreFactory
+from flwr.supercore.task_identity import TaskIdentity
+from flwr.supernode import start_client_internal
+from flwr.supernode.nodestate import NodeStateFactory
+
+from client.launching import _in_step
+
+
+class Node:
+    """What a SuperNode's loop works on, and the worker that answers when its turn has come."""
+
+    def __init__(self) -> None:
+        TaskIdentity.task_id, TaskIdentity.run_id, TaskIdentity.node_id = 1, 1, 7
+        self.store = ObjectStoreFactory().store()
+        self.state = NodeStateFactory(objectstore_factory=ObjectStoreFactory()).state()
+        self.sent: list[str] = []
+        self.due: list[Message] = []
+
+    def message(self, text: str) -> Message:
+        message = Message(RecordDict(), dst_node_id=7, message_type="query")
+        message.metadata.__dict__["_message_id"] = text
+        return message
+
+    def answer(self, message: Message) -> None:
+        """Put the reply where a worker puts it."""
+        reply = Message(RecordDict(), reply_to=copy.deepcopy(message))
+        start_client_internal._insert_message(reply, self.state, self.store)
+
+    def send(self, message: Message, *_rest: Any) -> tuple[set[str], str]:
+        self.sent.append(message.metadata.reply_to_message_id)
+        if self.due:
+            self.answer(self.due.pop(0))
+        return set(), ""
+
+    def take(self, *, receive: Callable[[], Any], state: Any) -> int:
+        """Stand in for Flower's pull: store what came."""
+        state.store_message(receive()[0])
+        return 1
+
+
+@pytest.fixture
+def node() -> Node:
+    return Node()
+
+
+def cycle(node: Node, take: Callable[..., Any], push: Callable[..., None]) -> None:
+    """One turn of Flower's loop, when a reply to a message that was given up is still to come."""
+    given_up, current = node.message("given-up"), node.message("current")
+    node.answer(given_up)
+    node.due = [current]
+    take(receive=lambda: (current, None), state=node.state)
+    push(state=node.state, object_store=node.store, send=node.send, push_object=lambda *_object: None)
+
+
+@pytest.mark.timeout(30)
+def test_the_message_just_taken_is_answered_before_another_is_taken(node: Node) -> None:
+    cycle(node, *_in_step(node.take, start_client_internal._push_messages))
+    assert node.sent == ["given-up", "current"]
+    assert node.state.msg_store == {}  # type: ignore[attr-defined]
+
+
+@pytest.mark.timeout(30)
+def test_flowers_own_loop_falls_one_behind(node: Node) -> None:
+    cycle(node, node.take, start_client_internal._push_messages)
+    assert node.sent == ["given-up"], "Flower repaired its loop: ours may go"
+
+
+@pytest.mark.timeout(30)
+def test_a_turn_without_a_late_reply_sends_one(node: Node) -> None:
+    take, push = _in_step(node.take, start_client_internal._push_messages)
+    only = node.message("only")
+    take(receive=lambda: (only, None), state=node.state)
+    node.answer(only)
+    push(state=node.state, object_store=node.store, send=node.send, push_object=lambda *_object: None)
+    assert node.sent == ["only"]
