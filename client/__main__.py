@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.table import Table
 
 from common import command_line
 
@@ -106,6 +107,22 @@ def check(
         raise typer.Exit(1)
     if folder and question.plan:
         console.print(f"{question.site} can take part in {question.plan.name}", style="green")
+
+
+@app.command()
+def export(
+    folder: KitFolder,
+    to: Annotated[Path, typer.Option(file_okay=False, help="Empty folder for the bundles, one a patient.")],
+    notes: Annotated[bool, typer.Option(help="Write free text too, as it stands.")] = False,
+) -> None:
+    """Write this site's records as FHIR R4: keyed names, shifted dates. It stays here, but audited."""
+    from client.exporting.site import export_site
+
+    written = export_site(folder, to, notes=notes)
+    table = Table(title=f"FHIR R4 in {to}", show_header=False)
+    for name, count in {**written.resources, **{f"left out: {why}": n for why, n in written.left_out.items()}}.items():
+        table.add_row(name, f"{count:,}")
+    command_line.console().print(table)
 
 
 @app.command()

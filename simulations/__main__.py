@@ -68,12 +68,13 @@ def run(
 
 @app.command("list")
 def list_parts() -> None:
-    """Show the plans, tasks, data sources, strategies, resamplers and benchmarks there are."""
+    """Show the plans, tasks, data sources, strategies, resamplers, benchmarks and studies there are."""
     from client.datasets import base as datasets
     from client.resampling import base as resampling
     from common import plan as plans
     from common.tasks import base as tasks
     from simulations.benchmarks import base as benchmarks
+    from simulations.studies import base as studies
     from strategies import base as strategies
 
     table = Table(show_header=False)
@@ -84,6 +85,7 @@ def list_parts() -> None:
         "strategies": strategies.names(),
         "resampling": resampling.names(),
         "benchmarks": benchmarks.names(),
+        "studies": studies.names(),
     }.items():
         table.add_row(kind, ", ".join(names))
     Console().print(table)
@@ -111,6 +113,19 @@ def bench(
     from simulations.benchmarks import base as benchmarks
 
     benchmarks.find(name).run(Console())
+
+
+@app.command()
+def study(
+    name: Annotated[str, typer.Argument(help="Which study: see 'list'.")],
+    to: Annotated[Path, typer.Option(file_okay=False, help="Folder for the study's page.")] = Path("runs"),
+) -> None:
+    """Show on invented data why something must be done as it is: a table, and a page with a picture."""
+    from simulations.studies import base as studies
+
+    found = studies.find(name)
+    to.mkdir(parents=True, exist_ok=True)
+    found.run(command_line.console(), to)
 
 
 @contextmanager

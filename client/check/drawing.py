@@ -109,10 +109,10 @@ def _map(labels: Sequence[str], heads: Sequence[str], cells: Sequence[Sequence[t
         for column, (share, text) in enumerate(line):
             place = f'x="{left + wide * column + 1}" y="{y + 1:.1f}" width="{wide - 2}" height="{_LINE - 2}" rx="3"'
             parts.append(f'<rect {place} fill="{_shade(share)}"/>')
-            color = "#fff" if share > 0.55 else INK
+            color = "#fff" if share > 0.45 else INK
             parts.append(_text(left + wide * column + wide / 2, y + 15.5, text, color, anchor="middle", small=True))
-    overhang = 0.8 * len(heads[-1]) * _CHARACTER - wide / 2
-    return _svg(left + wide * len(heads) + max(0, overhang), top + _LINE * len(labels) + 4, title, parts)
+    ends = [left + wide * (column + 0.5) + 0.8 * len(head) * _CHARACTER for column, head in enumerate(heads)]
+    return _svg(max(left + wide * len(heads), *ends), top + _LINE * len(labels) + 4, title, parts)
 
 
 def _shade(share: float) -> str:

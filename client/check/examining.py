@@ -126,8 +126,10 @@ def examine(question: Question, cache: Path) -> Checked:
         # Not its file name: it may hold an identifier.
         errors.append(f"a file cannot be read: {error.strerror}")
     implausible = records.implausible if records else ()
+    notes = list(verdict.warnings(found, looked, implausible, asked.label)) if found else []
     if asked.plan:
         errors += _refusals(asked, asked.plan, cohort)
+        notes += verdict.sharing(asked.plan, asked.policy) if asked.policy else []
     return Checked(
         question=asked,
         inventory=inventory.take(asked.folder, names),
@@ -139,7 +141,7 @@ def examine(question: Question, cache: Path) -> Checked:
         synthetic=bool(records and records.synthetic),
         verdict=Verdict(
             errors=tuple(dict.fromkeys(errors)),
-            warnings=tuple(verdict.warnings(found, looked, implausible, asked.label)) if found else (),
+            warnings=tuple(notes),
             privacy=verdict.privacy(asked.plan),
         ),
     )

@@ -18,8 +18,8 @@ from common.tasks.base import Task
 
 AT_MOST = 20_000
 """Rows that missing values and associations are taken of: evenly drawn from a larger cohort."""
-MOST_UNITS = 8
-"""Units of their own in the map of missing values."""
+MOST_GROUPS = 8
+"""Units, or labels, of their own in the map of missing values."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def describe(cohort: Cohort, task: Task, units: NDArray[np.str_], label: int | N
     names = tuple(task.labels[column].name for column in columns)
     groups = _groups(asked, names, units[rows])
     found = associations(features, asked, names)
-    present = cohort.present
+    present = {name: rows for name, rows in cohort.present.items() if name != "table" or cohort.features.names}
     return Description(
         rows=len(cohort),
         people=len(np.unique(cohort.patients)),
@@ -178,21 +178,27 @@ def _together(labels: NDArray[np.int8]) -> tuple[tuple[int, ...], ...] | None:
 
 
 def _groups(asked: NDArray[np.int8], names: tuple[str, ...], units: NDArray[np.str_]) -> dict[str, NDArray[np.bool_]]:
-    """All rows; by answer, when one label is asked for; by unit, when there are several."""
+    """Tell apart: by answer and unit, when one label is asked for, and else by the most frequent labels."""
     groups = {"All": np.ones(len(units), np.bool_)}
     if len(names) == 1:
         groups |= {f"{names[0]}: {word}": asked[:, 0] == value for word, value in (("yes", 1), ("no", 0))}
-    known, counts = np.unique(units[units != ""], return_counts=True)
-    if len(known) > 1:
-        frequent = known[np.argsort(-counts, kind="stable")][:MOST_UNITS]
-        groups |= {str(unit): units == unit for unit in frequent}
+        groups |= _of_units(units)
+    else:
+        frequent = np.argsort(-(asked == 1).sum(axis=0), kind="stable")[:MOST_GROUPS]
+        groups |= {f"{names[column]}: yes": asked[:, column] == 1 for column in sorted(frequent.tolist())}
     return {name: rows for name, rows in groups.items() if rows.any()}
+
+
+def _of_units(units: NDArray[np.str_]) -> dict[str, NDArray[np.bool_]]:
+    known, counts = np.unique(units[units != ""], return_counts=True)
+    frequent = known[np.argsort(-counts, kind="stable")][:MOST_GROUPS]
+    return {str(unit): units == unit for unit in frequent} if len(known) > 1 else {}
 
 
 def _missing(cohort: Cohort, features: Features, groups: list[NDArray[np.bool_]]) -> tuple[Missing, ...]:
     """Missing shares of each variable: a series counts as missing when nothing was measured in time."""
     series = {
-        f"{name}_mean": f"{name}, series" if name in cohort.features.names else name
+        f"{name}_mean": f"{name} (series)" if name in cohort.features.names else name
         for name in (cohort.series.names if cohort.series else ())
     }
     found = []

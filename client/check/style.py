@@ -33,7 +33,8 @@ section { margin-top: 3.2rem; }
 .tiles div { box-shadow: 0 0 0 1px var(--faint); padding: 1rem 1.2rem; display: flex; flex-direction: column; }
 .tiles dt { color: var(--quiet); font-size: .83rem; line-height: 1.35; order: 2; }
 .tiles dd { margin: 0 0 .1rem; font-size: 1.6rem; font-weight: 620; letter-spacing: -.02em; line-height: 1.25; }
-.scroll { overflow: auto; max-height: 44rem; } .scroll + p { margin-top: .9rem; }
+.scroll { overflow-x: auto; } details .scroll { overflow: auto; max-height: 44rem; }
+.scroll + p { margin-top: .9rem; }
 .picture { overflow-x: auto; margin-bottom: 1.2rem; }
 table { border-collapse: collapse; width: 100%; font-size: .92rem; line-height: 1.35; }
 th, td { padding: .42rem .9rem; text-align: right; vertical-align: top; border-bottom: 1px solid var(--faint);
@@ -46,11 +47,10 @@ td.text, th.text { text-align: left; } td.leak { color: #d55e00; font-weight: 65
 td.bar { width: 22%; min-width: 7rem; } td.dots { color: #c4cbd4; } .dots,
 td.centre, thead th.dots { text-align: center; }
 td.dots.on { color: var(--accent); }
-.bar i { display: block; height: .7rem; margin-top: .28rem; background: var(--accent); border-radius: 2px;
-  min-width: 1px; }
+.bar i { display: block; height: .7rem; margin-top: .28rem; background: var(--accent); border-radius: 2px; }
 .bar span { display: block; background: var(--wash); border-radius: 2px; }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 27rem), 1fr)); gap: 2.4rem 3rem; }
-figure { margin: 0 0 1.6rem; min-width: 0; break-inside: avoid; }
+figure { margin: 1.6rem 0; min-width: 0; break-inside: avoid; }
 figcaption { color: var(--quiet); font-size: .88rem; line-height: 1.45; margin-bottom: .7rem; max-width: 46rem; }
 svg { display: block; font-family: inherit; }
 details { border-top: 1px solid var(--faint); } details:last-of-type { border-bottom: 1px solid var(--faint); }
@@ -68,7 +68,7 @@ footer p { max-width: 60rem; }
   @page { margin: 14mm; }
   body { font-size: 10pt; } main, header, footer { padding: 0; max-width: none; } header { padding-top: 0; }
   section { margin-top: 1.6rem; } tr, figure, .tiles, .answer { break-inside: avoid; }
-  .scroll { max-height: none; overflow: visible; } svg { max-width: 100%; height: auto; }
+  .scroll, details .scroll { max-height: none; overflow: visible; } svg { max-width: 100%; height: auto; }
   thead th { position: static; } th, td { padding: .25rem .4rem; }
 }
 """

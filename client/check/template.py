@@ -103,7 +103,8 @@ When nearly all lie on one side, part of the values may be in another unit.</p>
 <p class="lead">{{ labels_lead }}</p>
 <div class="scroll"><table aria-label="Labels"><thead><tr><th>Label</th><th>Yes</th><th>No</th><th>Unknown</th>
 <th>Patients with a yes</th><th>Prevalence</th><th></th></tr></thead><tbody>
-{% for one in cohort.labels %}<tr><th scope="row">{{ one.name }}<small>{{ one.meaning }}</small></th>
+{% for one in cohort.labels %}<tr><th scope="row">{{ one.name }}
+{%- if one.meaning != one.name | replace("_", " ") %}<small>{{ one.meaning }}</small>{% endif %}</th>
 <td>{{ number(one.yes) }}</td><td>{{ number(one.no) }}</td><td>{{ number(one.unknown) }}</td>
 <td>{{ number(one.people) }}</td><td>{{ percent(one.prevalence) }}</td>
 {{ bar(one.prevalence if one.yes + one.no else 0) }}</tr>{% endfor %}</tbody></table></div>

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from client.check.associations import LEAST
 from client.check.films import Films
 from client.check.findings import Description
+from client.policy import shared
 from client.settings import Policy
 from common.clinical.plausible import Implausible
 from common.plan import Plan
@@ -65,9 +66,8 @@ def warnings(
         yield f"'{each.feature}' alone tells '{each.label}' ({each.strength:.2f} of 1): is it known only afterwards?"
     if len(found.suspects) > NAMED:
         yield f"{len(found.suspects) - NAMED} more features tell an answer too well"
-    for one in found.labels:
-        if label in (None, one.name) and min(one.yes, one.no) < LEAST:
-            yield f"'{one.name}' has {one.yes} yes and {one.no} no: too few to judge a model, or to suspect a leak"
+    rare = [one.name for one in found.labels if label in (None, one.name) and min(one.yes, one.no) < LEAST]
+    yield from _listed(rare, f"fewer than {LEAST} yes or no, too few to judge a model or to suspect a leak")
     for value in implausible:
         if value.count > MUCH * value.values:
             most = max(value.below, value.above) > ONE_SIDE * value.count
@@ -88,6 +88,14 @@ def _listed(names: Sequence[str], what: str) -> Iterator[str]:
     if names:
         rest = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
         yield f"{what}: {', '.join(names[:NAMED])}{rest}"
+
+
+def sharing(plan: Plan, policy: Policy) -> Iterator[str]:
+    """Tell which figures there will not be."""
+    if plan.evaluation.share == "summary":
+        yield 'the plan evaluates with share = "summary": no figures over all sites, only those of each site'
+    elif shared(policy, plan.evaluation.share) == "summary":
+        yield 'this site\'s policy has share = "summary": its patients do not count in figures over all sites'
 
 
 def privacy(plan: Plan | None) -> str:

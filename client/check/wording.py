@@ -43,7 +43,7 @@ def size(count: int) -> str:
 
 def limits(low: float, high: float, unit: str) -> str:
     """Write a plausible range."""
-    return f"{low:g} to {high:g} {unit}".rstrip()
+    return f"{low:g} to {high:g} {'' if unit == '1' else unit}".rstrip()
 
 
 def listed(rows: Sequence[int]) -> str:

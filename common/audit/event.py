@@ -35,6 +35,7 @@ class Kind(StrEnum):
     RUN_FINISHED = "run_finished"
     PLAN_RECEIVED = "plan_received"
     DATA_OPENED = "data_opened"
+    DATA_EXPORTED = "data_exported"
     MESSAGE_SENT = "message_sent"
     MESSAGE_RECEIVED = "message_received"
     MODEL_RELEASED = "model_released"

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from common.disclosure import WITH_NEXT, WITH_PREVIOUS, runs
 from common.privacy.mechanisms import shares
 from server.pooling import QUANTILES, estimate, loose
+from server.report.drawing import short
 from server.report.tables import ABSENT, Cell, Row, withheld
 from server.results import Distribution, Results, TableAtSite
 
@@ -135,9 +136,15 @@ def number(value: float) -> str:
     return text.replace("-", "−")
 
 
-def name(variable: Distribution) -> str:
-    """Name a variable with its unit."""
-    return f"{variable.name}, {variable.unit}" if variable.unit else variable.name
+def plain(variable: Distribution) -> str:
+    """Name a variable as a reader would."""
+    return variable.name.replace("_", " ")
+
+
+def name(variable: Distribution, *, cut: bool = False) -> str:
+    """Name a variable with its unit; cut to what fits over a small plot."""
+    text = short(plain(variable)) if cut else plain(variable)
+    return f"{text}, {variable.unit}" if variable.unit not in ("", "1") else text
 
 
 def _shares(variable: Distribution, results: Results, sites: Sequence[str], *, of_label: bool = False) -> list[Row]:
@@ -149,7 +156,7 @@ def _shares(variable: Distribution, results: Results, sites: Sequence[str], *, o
     return [
         Row(
             names[cell - 1] if of_label and not yes_or_no else
-            variable.name if yes_or_no else f"{variable.name}: {names[cell - 1]}",
+            plain(variable) if yes_or_no else f"{plain(variable)}: {names[cell - 1]}",
             (_share(variable.cells, cell),
              *(_share_at(at[site], cell, results) if site in at else Cell(ABSENT) for site in sites)),
         )

@@ -65,7 +65,7 @@ def missingness(results: Results, sites: Sequence[str]) -> str:
         axes.axvline(0.5, color="white", linewidth=4)
         turned: Style = {"rotation": 30, "ha": "left", "rotation_mode": "anchor"} if len(sites) > 3 else {}
         axes.set_xticks(range(len(sites) + 1), ["All", *map(short, sites)], color=INK, **turned)
-        axes.set_yticks(range(len(rows)), [short(variable.name) for variable in rows], color=INK)
+        axes.set_yticks(range(len(rows)), [short(description.plain(variable)) for variable in rows], color=INK)
         axes.xaxis.tick_top()
         axes.grid(visible=False)
         axes.spines[:].set_visible(False)
@@ -90,9 +90,10 @@ def distances(results: Results, sites: Sequence[str]) -> str:
             for site, distance in found.items():
                 color = site_color(site, sites)
                 axes.plot(distance, row, "o", color=color, markersize=4.6, markeredgewidth=0, alpha=0.85)
-        axes.set_yticks(range(len(rows)), [short(variable.name) for variable in rows], color=INK)
+        axes.set_yticks(range(len(rows)), [short(description.plain(variable)) for variable in rows], color=INK)
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.set_xlim(left=0)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.xaxis.tick_top()
         axes.grid(visible=False, axis="y")
         axes.spines[:].set_visible(False)
@@ -124,7 +125,7 @@ def _histogram(axes: Axes, variable: Distribution, results: Results, sites: Sequ
     axes.stairs(whole / whole.sum(), edges, fill=True, color="#e3e8ee")
     for table in variable.sites:
         _outline(axes, table, results, edges, site_color(table.site, sites))
-    axes.set_title(description.name(variable), fontsize=9, loc="left", color=INK, pad=4)
+    axes.set_title(description.name(variable, cut=True), fontsize=9, loc="left", color=INK, pad=4)
     axes.set_xlim(edges[0], edges[-1])
     axes.set_ylim(bottom=0)
     axes.xaxis.set_major_locator(MaxNLocator(4))

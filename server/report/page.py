@@ -207,7 +207,7 @@ def _description(results: Results, sites: tuple[str, ...], units: str) -> Sectio
     found = []
     if few and distributions.incomplete(results):
         text = "Share of rows without the feature." + (
-            "" if noised else f" Hatched: withheld, fewer than {results.minimum_cell}."
+            "" if noised else f" Hatched: withheld, fewer than {results.minimum_cell} patients."
         )
         found.append(Plot("Missing values", text, Markup(distributions.missingness(results, sites))))
     if few and distributions.apart(results):

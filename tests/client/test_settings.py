@@ -78,7 +78,7 @@ CHANGES: dict[str, tuple[str, str, str]] = {
     "name of a path": ('name = "alder"', 'name = "../alder"', "key 'name'"),
     "name of the wrong case": ('name = "alder"', 'name = "Alder"', "key 'name'"),
     "source that is a path": ('source = "eicu"', 'source = "../eicu"', "key 'data.source'"),
-    "unknown division": ('by = "hospital"', 'by = "ward"', "key 'data.by'"),
+    "division that is no name": ('by = "hospital"', 'by = "../ward"', "key 'data.by'"),
     "numbers for texts": ('["56", "58"]', "[56, 58]", "key 'data.values.0'"),
     "text for a number": ("minimum_cohort = 50", 'minimum_cohort = "50"', "key 'policy.minimum_cohort'"),
     "boolean for a number": ("minimum_cohort = 50", "minimum_cohort = true", "key 'policy.minimum_cohort'"),

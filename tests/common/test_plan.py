@@ -240,7 +240,7 @@ CONTRADICTIONS: dict[str, tuple[str, Any, str]] = {
     "no privacy at all": ("stages.0.epsilon", 0.0, "key 'stages.0.statistics.epsilon'"),
     "no seed": ("seeds", [], "'seeds' lists at least one seed"),
     "seed twice": ("seeds", [7, 7], "'seeds' lists at least one seed, each once"),
-    "unknown task": ("task", "tomorrow", "'task' is unknown; known tasks: in_hospital_mortality"),
+    "unknown task": ("task", "tomorrow", "'task' is unknown; known tasks: abnormal_film, "),
 }
 
 

@@ -45,6 +45,10 @@ _FAULT = f"""CASE
     WHEN NOT regexp_full_match(value_cell, '{_DECIMAL}') THEN 'value'
     WHEN unit_cell <> '' AND NOT list_contains(units, lower(unit_cell)) THEN 'unit'
 END"""
+_CONVERTED = "(CASE WHEN percent AND told > 1 THEN told / 100 ELSE told END + adding) * factor"
+_VALUE = """
+    CASE WHEN converted < low THEN '-inf'::FLOAT WHEN converted > high THEN 'inf'::FLOAT
+        WHEN NOT whole OR converted = round(converted) THEN converted::FLOAT END"""
 _STOP = "error('a cell')"
 
 
@@ -63,16 +67,23 @@ SELECT
     coalesce(TRY_CAST(admission_cell AS BIGINT), -1) AS admission,
     epoch(TRY_CAST(time_cell AS TIMESTAMP))::BIGINT AS seconds,
     position AS item,
-    CASE WHEN converted < low THEN '-inf'::FLOAT WHEN converted > high THEN 'inf'::FLOAT
-        WHEN NOT whole OR converted = round(converted) THEN converted::FLOAT END AS value
+    {_VALUE} AS value
 FROM (
-    SELECT *, (CASE WHEN percent AND told > 1 THEN told / 100 ELSE told END + adding) * factor AS converted
+    SELECT *, {_CONVERTED} AS converted
     FROM (SELECT *, TRY_CAST(value_cell AS DOUBLE) AS told FROM ({cells}) JOIN items ON number = id)
     WHERE CASE WHEN {_FAULT} IS NULL THEN value_cell <> '' ELSE {_STOP} END
 )
 ORDER BY ALL"""
     target = str(file).replace("'", "''")
     return f"COPY ({wanted}) TO '{target}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 250_000)"
+
+
+def first_implausible(columns: Mapping[str, str], header: Sequence[str], pipe: str, rows: int) -> str:
+    """Return the SQL that finds rows with implausible values, and the items' positions, in a table without faults."""
+    cells = _cells(columns, header, pipe, "row_number() OVER () AS row, ")
+    told = f"SELECT *, TRY_CAST(value_cell AS DOUBLE) AS told FROM ({cells}) JOIN items ON number = id"
+    converted = f"SELECT *, {_CONVERTED} AS converted FROM ({told}) WHERE value_cell <> ''"
+    return f"SELECT row, position FROM ({converted}) WHERE NOT coalesce(isfinite({_VALUE}), false) LIMIT {rows}"
 
 
 def first_fault(columns: Mapping[str, str], header: Sequence[str], pipe: str) -> str:

@@ -88,11 +88,13 @@ def expected(rows: list[tuple[str, ...]]) -> list[tuple[float, ...]]:
             i, item = wanted[number]
             value = float(text)
             value = ((value / 100 if item.percent and value > 1 else value) + item.offset) * item.factor
-            if not item.low <= value <= item.high or (item.whole and value % 1):
-                value = math.nan
+            if value < item.low:
+                value = -math.inf
+            elif value > item.high or (item.whole and value % 1):
+                value = math.inf
             second = (np.datetime64(time, "s") - np.datetime64("1970-01-01", "s")).astype(int)
             result.append((float(person), float(admission or -1), float(second), float(i), float(np.float32(value))))
-    return sorted(result, key=lambda each: tuple(math.inf if math.isnan(part) else part for part in each))
+    return [(*each, value if math.isfinite(value) else math.nan) for *each, value in sorted(result)]
 
 
 @settings(max_examples=10)

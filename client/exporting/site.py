@@ -1,0 +1,42 @@
+"""A site's own records as FHIR R4; audited before a file is written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from client.cohorts.loading import read as read_records
+from client.datasets.base import Select, find
+from client.exporting.fhir import Exported, export
+from client.exporting.pseudonyms import key_of
+from client.settings import read
+from common.audit.event import Event, Kind
+from common.audit.log import AuditLog
+
+
+def export_site(folder: Path, to: Path, *, notes: bool) -> Exported:
+    """Export what a kit's ``site.toml`` says is the site's.
+
+    Parameters
+    ----------
+    folder : Path
+        The site's folder; its state keeps the key of the pseudonyms.
+    to : Path
+        Empty, or created.
+    notes : bool
+        Whether free text goes along, as it stands.
+
+    Raises
+    ------
+    FedwardError
+        As reading and :func:`client.exporting.fhir.export` raise, or the audit log cannot be written.
+    """
+    settings = read(folder / "site.toml")
+    data, state = settings.data, folder / settings.state
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    parts = find(data.source).PARTS - (frozenset() if notes else {"notes"})
+    select, cache = Select(data.by, data.values), folder / settings.cache
+    records = read_records(data.source, folder / data.folder, select, parts, cache)
+    details = {"form": "FHIR R4", "digest": records.digest, "patients": len(records.patients), "notes": str(notes)}
+    with AuditLog(state / "audit.sqlite", settings.name) as log:
+        log.append(Event(Kind.DATA_EXPORTED, details))
+    return export(records, to, key_of(state / "pseudonyms.key"))

@@ -1,0 +1,1 @@
+"""Parts of the demonstration that a random row split leaks."""

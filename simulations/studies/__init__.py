@@ -1,0 +1,1 @@
+"""Studies that a researcher repeats on this machine; one file each."""
