@@ -7,13 +7,12 @@ polygons through points placed by hand; none is traced from a film of a real per
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-Plane = NDArray[np.float32]
+from simulations.synthetic.film_brushes import Plane, axes, edge
+
 APEX = -0.74
 
 # Points (y, half width) of outlines; those of the heart grow with it.
@@ -147,7 +146,7 @@ def place(size: int, body: Build, signs: Signs, *, lying: bool, rng: np.random.G
     Lying people breathe in less, and their heart, farther from the detector, throws a wider shadow.
     """
     across, down, tilt, breath = rng.normal(0, 1, 4).tolist()
-    x, y = _axes(size)
+    x, y = axes(size)
     y = (y - 0.02 * down) / body.height
     x = (x - 0.02 * across - 0.02 * tilt * y) / body.width
     away, air = np.abs(x), min(signs.hyperinflation, 1.2)
@@ -161,16 +160,21 @@ def place(size: int, body: Build, signs: Signs, *, lying: bool, rng: np.random.G
     right = _outline(y, (*_RIGHT_BORDER, *((at, half * wide) for at, half in _RIGHT_HEART)))
     left = _outline(y, (*_LEFT_BORDER, trunk, *((at, half * wide) for at, half in _LEFT_HEART)))
     middle = np.maximum(x - left, -x - right)
-    fluid = _fluid(y, cage - away, np.where(x < 0, signs.fluid_right, signs.fluid_left).astype(np.float32), lying=lying)
-    lungs = edge(cage - away, 0.025) * edge(floor - y, 0.02) * edge(middle, 0.025)
-    return Chest(x, y, cage, floor, right, left, lungs * (1 - fluid), lungs * fluid)
+    lungs = edge(cage - away, 0.025)
+    lungs *= edge(floor - y, 0.02)
+    lungs *= edge(middle, 0.025)
+    fluid = np.zeros_like(lungs)
+    for here, extent in ((x < 0, signs.fluid_right), (x >= 0, signs.fluid_left)):
+        if extent:
+            fluid += here * _fluid(y, cage - away, extent, lying=lying) * lungs
+    return Chest(x, y, cage, floor, right, left, lungs - fluid, fluid)
 
 
-def _fluid(y: Plane, to_wall: Plane, extent: Plane, *, lying: bool) -> Plane:
+def _fluid(y: Plane, to_wall: Plane, extent: float, *, lying: bool) -> Plane:
     """Fill the chest from below: a little blunts the angle at the wall, more stands like a meniscus."""
-    rise = 0.16 + 0.3 * np.minimum(extent, 0.3)
-    level = 0.74 - 0.14 * np.minimum(extent * 5, 1) - 0.5 * extent + rise * (1 - np.exp(-np.maximum(to_wall, 0) / 0.14))
-    return np.minimum(extent * 6, 1) * edge(y - level, 0.16 if lying else 0.05)
+    rise = (0.16 + 0.3 * min(extent, 0.3)) * (1 - np.exp(-np.maximum(to_wall, 0) / 0.14))
+    level = 0.74 - 0.14 * min(5 * extent, 1) - 0.5 * extent + rise
+    return min(6 * extent, 1) * edge(y - level, 0.16 if lying else 0.05)
 
 
 def tissue(body: Build, signs: Signs, at: Chest) -> Plane:
@@ -181,11 +185,11 @@ def tissue(body: Build, signs: Signs, at: Chest) -> Plane:
     wall = 0.5 + 0.08 * signs.fat - 0.22 * np.clip((away - np.maximum(at.cage, 0.35)) / 0.4, 0, 1)
     taken = wall - (0.32 + 0.05 * min(signs.hyperinflation, 1)) * at.lungs + 0.07 * at.fluid
     belly = 0.2 * edge(y - at.floor, 0.03) * edge(at.cage + 0.02 - away, 0.15)
-    belly *= 1 - 0.5 * edge(0.1 - np.hypot(x - 0.38, 1.5 * (y - at.floor - 0.1)), 0.08)
+    belly *= 1 - 0.5 * edge(0.01 - (x - 0.38) ** 2 - 2.2 * (y - at.floor - 0.1) ** 2, 0.016)
     shadow = edge(at.left - x, 0.03) * edge(x + at.right, 0.03) * (0.1 + 0.09 * edge(y + 0.1, 0.5))
     taken += np.maximum(belly, shadow)
     if not body.male:
-        breast = edge(0.33 - np.hypot(away - 0.47, 1.1 * (y - 0.18)), 0.08) * edge(y + 0.15, 0.6)
+        breast = edge(0.109 - (away - 0.47) ** 2 - 1.2 * (y - 0.18) ** 2, 0.05) * edge(y + 0.15, 0.6)
         taken += (0.04 + 0.04 * signs.fat) * breast
     windpipe = edge(0.034 - np.abs(x - 0.01), 0.03) * edge(-0.2 - y, 0.08)
     bronchi = edge(0.02 - np.abs(y + 0.21 - 0.75 * away), 0.03) * edge(0.16 - away, 0.05) * edge(y + 0.23, 0.03)
@@ -198,25 +202,12 @@ def bones(body: Build, signs: Signs, at: Chest) -> Plane:
     spacing = body.spacing * (1 + 0.1 * level)
     behind = _bands((y - (0.38 - 0.18 * level) * away**2 - 0.04 * away) / spacing + body.phase)
     front = _bands((y + 0.42 * away - 0.1 * away**2) / (1.15 * spacing) + 2 * body.phase)
-    behind *= edge(away - 0.08, 0.06) * (0.014 + 0.038 * edge(at.floor - y, 0.1))
-    front *= 0.026 * edge(away - 0.34, 0.1) * edge(0.5 - y, 0.3)
+    behind *= edge(away - 0.08, 0.06) * (0.014 + 0.046 * edge(at.floor - y, 0.1))
+    front *= 0.034 * edge(away - 0.34, 0.1) * edge(0.5 - y, 0.3)
     drawn = (behind + front) * edge(at.cage + 0.03 - away, 0.05) * edge(y - APEX, 0.12)
     drawn += 0.04 * edge(0.075 - away, 0.03) * (1 - 0.4 * _bands(y / 0.115))
     course = y + 0.6 + 0.2 * away - 0.05 * np.sin(7 * away)
     return drawn + 0.08 * edge(0.033 - np.abs(course), 0.025) * edge(away - 0.06, 0.04) * edge(0.8 - away, 0.1)
-
-
-def edge(distance: Plane, width: float) -> Plane:
-    """Rise from 0 to 1 as a distance goes through 0, over a width."""
-    t: Plane = np.clip(distance / width + 0.5, 0, 1)
-    return t * t * (3 - 2 * t)
-
-
-@cache
-def _axes(size: int) -> tuple[Plane, Plane]:
-    """Coordinates of pixel centres: x (1, size), y (size, 1)."""
-    line = ((np.arange(size) + 0.5) * 2 / size - 1).astype(np.float32)
-    return line[None], line[:, None]
 
 
 def _outline(y: Plane, points: tuple[tuple[float, float], ...]) -> Plane:
