@@ -41,7 +41,8 @@ th, td { padding: .42rem .9rem; text-align: right; vertical-align: top; border-b
   white-space: nowrap; }
 thead th { font-weight: 600; vertical-align: bottom; font-size: .84rem; border-bottom: 1.5px solid #b9c1cb;
   position: sticky; top: 0; background: #fff; z-index: 1; }
-th:first-child { text-align: left; padding-left: 0; font-weight: 560; white-space: normal; overflow-wrap: anywhere; }
+th:first-child { text-align: left; padding-left: 0; font-weight: 560; white-space: normal; min-width: 10.5rem;
+  overflow-wrap: break-word; }
 tbody th small { display: block; color: var(--quiet); font-weight: 400; font-size: .82rem; }
 td.text, th.text { text-align: left; } td.leak { color: #d55e00; font-weight: 650; }
 td.bar { width: 22%; min-width: 7rem; } td.dots { color: #c4cbd4; } .dots,

@@ -61,7 +61,9 @@ def fitted(
     divisor = np.maximum(count, 1)
     mean = np.bincount(variable, values, len(names)) / divisor
     variance = np.bincount(variable, (values - mean[variable]) ** 2, len(names)) / divisor
-    return Scaling(names, mean, np.where(variance > 0, np.sqrt(variance), 1.0))
+    spread = np.sqrt(variance)
+    real = spread > np.finfo(np.float32).eps * np.abs(mean)  # else it is rounding of the mean
+    return Scaling(names, mean, np.where(real, spread, 1.0))
 
 
 def public(names: tuple[str, ...]) -> Scaling:

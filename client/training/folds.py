@@ -24,7 +24,7 @@ class Fold:
         Training rows: the ``original`` ones first, then what resampling added.
     original : int
         How many training rows are real stays.
-    held_out : Cohort
+    held_out : Table
         Stays of held-out patients, never resampled.
     note : str
         What resampling did otherwise than asked; stays at the site.

@@ -44,7 +44,7 @@ are means over seeds, strokes their 95 % intervals; hollow diamonds are what was
 <section>
 <h2>Figures</h2>
 <p class="lead">Precision / recall / F1 in percent at a threshold of 0.5, and the area under the ROC curve with its
-95 % interval over seeds. The study published no area.</p>
+95 % interval over seeds; of twenty such intervals one misses by chance. The study published no area.</p>
 <div class="scroll"><table class="total" aria-label="Figures"><thead><tr><th scope="col">Disease</th>
 {%- for arm, _ in arms %}<th scope="col">{{ arm.title }}</th>{% endfor %}
 <th scope="col">published: films</th><th scope="col">published: films and records</th></tr></thead><tbody>

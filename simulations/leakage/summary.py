@@ -78,7 +78,7 @@ def conclusion(lines: Sequence[Line]) -> str:
     covers = "which includes" if honest.low <= 0.5 <= honest.high else "which does not include"
     return (
         f"There is nothing to find in these data. Under random rows, adding the records lifts the mean F1 from "
-        f"{films:.1%} to {rows:.1%} and the AUROC to {leaking.mean:.2f}: the study published "
-        f"{overall.films[2]:.1%} and {overall.films_and_records[2]:.1%}. Split by patient, F1 is {patients:.1%} and "
+        f"{films:.1%} to {rows:.1%} (published: {overall.films[2]:.1%} to {overall.films_and_records[2]:.1%}), with an "
+        f"AUROC of {leaking.mean:.2f}. Split by patient, F1 is {patients:.1%} and "
         f"the AUROC {honest.mean:.3f} ({honest.low:.3f} to {honest.high:.3f}), {covers} 0.5."
     )

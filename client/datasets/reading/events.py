@@ -17,7 +17,7 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from client.datasets.reading import event_query
+from client.datasets.reading import event_query, progress
 from client.datasets.reading.cache import FULL, ROOM, Cache
 from client.datasets.reading.csv import header_of, locate
 from client.datasets.reading.piping import piped
@@ -118,7 +118,10 @@ def extract(path: Path, table: EventTable, cache: Cache) -> Path:
         most values of an item are implausible.
     """
     name, inputs = _key(path, table, cache)
-    return cache.file(name, inputs, lambda file, aside: _make(path, table, file, aside))
+    file = cache.file(name, inputs, lambda file, aside: _make(path, table, file, aside))
+    size = path.stat().st_size
+    progress.current()(path.name, size, size)  # done, also where it was kept from before
+    return file
 
 
 def _key(path: Path, table: EventTable, cache: Cache) -> tuple[str, list[Any]]:

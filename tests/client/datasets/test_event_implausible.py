@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from client.datasets.reading import events
+from client.datasets.reading import events, progress
 from client.datasets.reading.cache import Cache
 from client.datasets.reading.events import EventTable, Item, extract, implausible, load
 from common.clinical.plausible import EXAMPLES
@@ -69,6 +69,15 @@ def test_places_and_units_are_told(tmp_path: Path) -> None:
     (found,) = implausible(write(tmp_path, [*PLAUSIBLE, (223761, "37")]), TABLE, Cache(tmp_path / "cache"), UNITS)
     assert (found.file, found.field) == ("chartevents.csv", "valuenum, item 223761: temperature")
     assert (found.low, found.high, found.unit, found.below, found.rows) == (26, 45, "degC", 1, (22,))
+
+
+def test_a_table_counts_as_read_when_its_extract_was_kept(tmp_path: Path) -> None:
+    path, cache = write(tmp_path, PLAUSIBLE), Cache(tmp_path / "cache")
+    for _ in range(2):
+        told: list[tuple[str, int, int]] = []
+        with progress.shown(lambda *each: told.append(each)):  # noqa: B023
+            extract(path, TABLE, cache)
+        assert told[-1] == ("chartevents.csv", path.stat().st_size, path.stat().st_size)
 
 
 def test_only_the_first_rows_are_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
