@@ -36,7 +36,7 @@ def export_site(folder: Path, to: Path, *, notes: bool) -> Exported:
     parts = find(data.source).PARTS - (frozenset() if notes else {"notes"})
     select, cache = Select(data.by, data.values), folder / settings.cache
     records = read_records(data.source, folder / data.folder, select, parts, cache)
-    details: dict[str, str | int] = {"form": "FHIR R4", "digest": records.digest, "patients": len(records.patients), "notes": str(notes)}
+    details = {"form": "FHIR R4", "digest": records.digest, "notes": str(notes)}
     with AuditLog(state / "audit.sqlite", settings.name) as log:
-        log.append(Event(Kind.DATA_EXPORTED, details))
+        log.append(Event(Kind.DATA_EXPORTED, {**details, "patients": len(records.patients)}))
     return export(records, to, key_of(state / "pseudonyms.key"))

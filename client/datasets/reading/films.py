@@ -166,7 +166,7 @@ def images(folder: Path, listing: Listing, people: NDArray[np.str_]) -> tuple[Im
     """
     size = _sizes(folder, listing)
     there = np.flatnonzero(size >= 0)
-    if not len(there):
+    if len(size) and not len(there):
         raise DataError("none of the films it lists is there", file=listing.file, fix="copy the films beside it")
     order = np.argsort(people)
     patient = order[np.searchsorted(people, listing.person, sorter=order)]
