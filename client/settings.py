@@ -8,11 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from common import toml
 from common.exceptions import ConfigurationError
-from common.names import Name
+from common.names import RESERVED, Name
 
 
 class Part(BaseModel):
@@ -70,6 +70,13 @@ class SiteSettings(Part):
     data: DataSettings
     policy: Policy = Policy()
     coordinator: CoordinatorSettings | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _free(cls, name: str) -> str:
+        if name in RESERVED:
+            raise ValueError(f"no site can be called {name}")
+        return name
 
 
 def read(file: Path) -> SiteSettings:

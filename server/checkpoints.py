@@ -3,7 +3,8 @@
 A run is a deterministic function of its plan and of the sites' replies. So resuming is
 running again, with the exchanges that had finished recalled instead of repeated: no tree is lost
 or doubled. One SQLite transaction an exchange, in WAL mode: a killed process loses nothing. Unlike an
-audit log it is not flushed each time: after a power cut the last exchanges may be missing, and are repeated.
+audit log it is not flushed each time: after a power cut the exchanges since the last flush, in a short run all
+of them, are missing and are repeated.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ class Checkpoint:
             raise CheckpointError(f"checkpoint entry '{key}' is damaged or of another version") from error
 
     def keep(self, key: str, fact: BaseModel) -> None:
-        """Store a fact durably.
+        """Store a fact; a killed process does not lose it.
 
         Raises
         ------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -28,7 +29,7 @@ from server.stages import boosting, evaluate, local, statistics
 from server.stages.evaluate import Contender
 from server.stages.study import Study, chain_name
 from strategies.base import find
-from strategies.rounds.courier import Courier
+from strategies.rounds.courier import Courier, Network
 from strategies.rounds.membership import Members
 from strategies.rounds.separate_pulls import SeparatePulls
 
@@ -88,8 +89,11 @@ def _logged(
     write_atomic(folder / "plan.json", request.plan.to_json().encode())
     kind = Kind.RUN_RESUMED if checkpoint.resumed else Kind.RUN_STARTED
     log.append(Event(kind, {"run": request.run, "plan": request.plan.digest}))
+    # On a network a half-sent reply must hold up nobody else.
+    network = SeparatePulls(grid) if request.engine == "deployment" else nullcontext(grid)
     try:
-        return _run(grid, request, folder, checkpoint, log, now)
+        with network as connection:
+            return _run(connection, request, folder, checkpoint, log, now)
     except FedwardError as error:
         reason = error.public[:LONGEST_REASON]
         log.append(Event(Kind.REFUSAL, {"run": request.run, "code": error.code, "reason": reason}))
@@ -97,7 +101,7 @@ def _logged(
 
 
 def _run(
-    grid: Grid,
+    network: Network,
     request: RunRequest,
     folder: Path,
     checkpoint: Checkpoint,
@@ -106,7 +110,7 @@ def _run(
 ) -> Results:
     plan = request.plan
     progress = Progress(folder / "progress.jsonl", exchanges(plan))
-    courier = Courier(SeparatePulls(grid) if request.engine == "deployment" else grid, log, request.run)
+    courier = Courier(network, log, request.run)
     admitted = admit(courier, plan)
     progress.step("admission", 1)
     beginning = checkpoint.recall("beginning", Beginning)

@@ -87,7 +87,7 @@ class LocalDeployment:
             time.sleep(0.05)
 
     def kill(self, name: str) -> None:
-        """Send SIGKILL to a party's every process, as a power cut would, and wait until all are gone."""
+        """Send SIGKILL to a party's every process at once, and wait until all are gone."""
         victims = [self._processes[name].pid, *descendants(self._processes[name].pid)]
         for pid in victims:
             _kill(pid)

@@ -64,7 +64,7 @@ class ModelStore:
             Seconds since the epoch.
         """
         for file in self._folder.iterdir():
-            with suppress(FileNotFoundError):  # another process was faster
+            with suppress(OSError):  # another process was faster, or it is not ours
                 if file.stat().st_mtime < now - UNUSED_SECONDS:
                     file.unlink()
 

@@ -21,11 +21,14 @@ from common.audit.log import AuditLog
 from common.exceptions import ProtocolError
 from common.messages import NOT_AUDITED, REPLY_TO, Behind, Header, Payload, Refusal
 
+UNREADABLE = 1002
+"""Flower error code of a reply whose content is malformed."""
 SHORTEST_WAIT, LONGEST_WAIT = 0.0005, 0.05
 NOT_CONNECTED = "it is no longer connected"
 _FLOWER_FAILURES = {
     5: NOT_CONNECTED,
     7: "it could not use the app bundle",
+    UNREADABLE: "it cannot be read",
     NOT_AUDITED: "it cannot open its settings or write its audit log",
 }
 LONGEST_REASON = 1000

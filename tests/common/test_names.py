@@ -51,7 +51,7 @@ def test_every_place_takes_the_same_names(write: Callable[[str, Path], None], tm
             write(name, tmp_path)
 
 
-@pytest.mark.parametrize("write", [by_plan, by_kit])
+@pytest.mark.parametrize("write", [by_plan, by_kit, by_settings])
 @pytest.mark.parametrize("name", ["coordinator", "overall"])
 def test_no_site_is_called_like_another_party_or_the_row_of_all(
     write: Callable[[str, Path], None], name: str, tmp_path: Path
