@@ -33,11 +33,15 @@ class Part(BaseModel):
 
 
 class Synthetic(Part):
-    """Hospitals that a simulation generates when it is given no data folder."""
+    """Hospitals that a simulation generates when it is given no data folder.
+
+    With ``shift`` every second hospital has another scanner, laboratory and thermometer.
+    """
 
     hospitals: Annotated[int, Field(ge=1, le=1000)]
     stays_per_hospital: Annotated[int, Field(ge=1, le=100_000)]
     seed: Annotated[int, Field(ge=0, lt=2**31)]
+    shift: bool = False
 
 
 class Data(Part):

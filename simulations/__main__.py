@@ -91,17 +91,32 @@ def list_parts() -> None:
     Console().print(table)
 
 
+class Layout(StrEnum):
+    """Whose file layout synthetic hospitals are written in: the name of the data source that reads them."""
+
+    EICU = "eicu"
+    MIMIC_IV = "mimic_iv"
+    MIMIC_CXR = "mimic_cxr"
+
+
 @app.command()
 def synthesize(
-    to: Annotated[Path, typer.Option(help="Folder to write into.")],
+    to: Annotated[
+        Path, typer.Option(help="Folder to write into; MIMIC's layouts make a folder in it for each hospital.")
+    ],
+    layout: Annotated[Layout, typer.Option(help="mimic_cxr is mimic_iv with drawn chest films.")] = Layout.EICU,
     hospitals: Annotated[int, typer.Option(min=1, max=1000, help="How many hospitals.")] = 5,
-    stays: Annotated[int, typer.Option(min=10, help="Stays a hospital.")] = 1200,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same files.")] = 2026,
+    stays: Annotated[int, typer.Option(min=10, help="Stays, or admissions, a hospital.")] = 1200,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="The same seed gives the same files.")] = 2026,
+    shift: Annotated[
+        bool, typer.Option("--shift", help="Give every second hospital another scanner and laboratory (MIMIC only).")
+    ] = False,
 ) -> None:
-    """Write SYNTHETIC hospitals in the file layout of eICU. No real patient is in them."""
-    from simulations.synthetic.eicu_layout import generate
+    """Write SYNTHETIC hospitals in the file layout of eICU or MIMIC. No real patient is in them."""
+    from common.plan import Synthetic
+    from simulations.synthetic.layouts import generate
 
-    generate(hospitals, stays, seed, to)
+    generate(layout.value, Synthetic(hospitals=hospitals, stays_per_hospital=stays, seed=seed, shift=shift), to)
     command_line.console().print(f"{hospitals} synthetic hospitals with {stays} stays each in {to}")
 
 

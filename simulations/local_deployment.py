@@ -18,7 +18,7 @@ from client.datasets.base import Select
 from common.exceptions import DeploymentError
 from common.plan import Plan
 from server.provisioning import provision
-from simulations.sites import data_and_policy
+from simulations.sites import data_and_policy, own_folder
 
 COORDINATOR = "coordinator"
 PATIENCE_SECONDS = 60.0
@@ -44,7 +44,7 @@ class LocalDeployment:
         self._kits = provision(self.coordinator, sites=list(sites), clock=lambda: datetime.now(UTC), address=address)
         for name, kit in self._kits.items():
             with (kit / "site.toml").open("a", encoding="utf-8") as file:
-                file.write(data_and_policy(plan, data, sites[name]))
+                file.write(data_and_policy(plan, own_folder(plan, data, name), sites[name]))
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> Self:

@@ -27,7 +27,7 @@ from server.settings import RunRequest, ServerSettings, check_run_name
 from simulations.grid import RUN_ID, InProcessGrid
 from simulations.pooled import add_pooled
 from simulations.sites import partition, write_settings
-from simulations.synthetic.eicu_layout import generate
+from simulations.synthetic.layouts import generate
 from strategies import base as strategies
 
 Engine = Literal["in-process", "ray"]
@@ -90,8 +90,7 @@ def _lay_out(plan: Plan, folder: Path, data: Path | None, engine: Engine) -> Sim
         plan = plan.on_real_data()
     elif plan.data.synthetic is not None:
         data = folder / "hospitals"
-        synthetic = plan.data.synthetic
-        generate(synthetic.hospitals, synthetic.stays_per_hospital, synthetic.seed, data)
+        generate(plan.data.source, plan.data.synthetic, data)
     else:
         raise PlanError(f"plan {plan.name} runs on real data: say where it lies with --data FOLDER")
     sites = partition(plan, data)

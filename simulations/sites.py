@@ -7,13 +7,18 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from client.cohorts.loading import sites as divide
-from client.datasets.base import Select
+from client.datasets.base import ALL, Select
 from common.exceptions import PlanError
 from common.plan import Plan
+
+HOSPITAL = "hospital-"
+"""What the folders of hospitals that share no tables are called, before their number."""
 
 
 def partition(plan: Plan, folder: Path) -> dict[str, Select]:
     """Divide a data folder as the plan says.
+
+    By hospital, a folder of folders ``hospital-1``, ``hospital-2``, ... is one site a folder; see :func:`own_folder`.
 
     Returns
     -------
@@ -26,12 +31,20 @@ def partition(plan: Plan, folder: Path) -> dict[str, Select]:
     """
     if plan.sites.groups:
         available = {name: Select("hospital", hospitals) for name, hospitals in plan.sites.groups.items()}
+    elif plan.sites.partition == "hospital" and (homes := sorted(folder.glob(f"{HOSPITAL}*/"), key=_by_number)):
+        available = {home.name: ALL for home in homes}
     else:
         available = divide(plan.data.source, folder, plan.sites.partition, len(plan.sites.names))
     unknown = [name for name in plan.sites.names if name not in available]
     if unknown:
         raise PlanError(f"key 'sites.names': no data for {', '.join(unknown)}; sites here: {', '.join(available)}")
     return {name: available[name] for name in plan.sites.names or available}
+
+
+def own_folder(plan: Plan, data: Path, site: str) -> Path:
+    """Return where a site's data lies: in its own folder below the data folder, or else in that itself."""
+    own = data / site
+    return own if plan.sites.partition == "hospital" and site.startswith(HOSPITAL) and own.is_dir() else data
 
 
 def write_settings(
@@ -49,7 +62,10 @@ def write_settings(
         home = folder / name
         home.mkdir(parents=True, exist_ok=True)
         files[name] = home / "site.toml"
-        files[name].write_text(f'name = "{name}"\n{shared}\n{data_and_policy(plan, data, select)}', encoding="utf-8")
+        files[name].write_text(
+            f'name = "{name}"\n{shared}\n{data_and_policy(plan, own_folder(plan, data, name), select)}',
+            encoding="utf-8",
+        )
     return files
 
 
@@ -71,6 +87,10 @@ def data_and_policy(plan: Plan, data: Path, select: Select) -> str:
             "",
         ]
     )
+
+
+def _by_number(home: Path) -> tuple[int, str]:
+    return len(home.name), home.name
 
 
 def _quoted(value: str | Path | list[str]) -> str:

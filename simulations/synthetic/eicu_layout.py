@@ -8,22 +8,18 @@ that a reader which used them by mistake would show it.
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from client.datasets.base import SYNTHETIC_MARKER
 from common.seeding import generator
-from common.serialization import canonical
 from simulations.synthetic.eicu_columns import CONSTANT, DIAGNOSES, HEADERS
 from simulations.synthetic.hospitals import Hospital, simulate
 from simulations.synthetic.physiology import DISEASES
+from simulations.synthetic.writing import Columns, mark, write_table
 
 NOTICE = """THIS FOLDER IS SYNTHETIC.
 
@@ -36,7 +32,6 @@ seed {seed}, {stays} stays a hospital
 """
 VERSION = 1
 """Of the generator, kept in the marker: the same version and arguments give the same bytes."""
-Columns = dict[str, NDArray[Any]]
 
 
 def generate(hospitals: int, stays_per_hospital: int, seed: int, folder: Path) -> None:
@@ -52,18 +47,15 @@ def generate(hospitals: int, stays_per_hospital: int, seed: int, folder: Path) -
     folder : Path
         Created where needed; files of the same names are replaced.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    # The marker is there before the first invented row, so that half a folder is labelled too.
     made = {"generator": "eicu", "version": VERSION, "seed": seed}
-    size = {"hospitals": hospitals, "stays_per_hospital": stays_per_hospital}
-    (folder / SYNTHETIC_MARKER).write_bytes(canonical(made | size))
+    mark(folder, made | {"hospitals": hospitals, "stays_per_hospital": stays_per_hospital})
     drawn = simulate(hospitals, stays_per_hospital, seed)
     tables: dict[str, list[Columns]] = {name: [] for name in HEADERS}
     for hospital in drawn:
         for name, columns in _tables(hospital, seed).items():
             tables[name].append(columns)
     for name, parts in tables.items():
-        _write(folder / f"{name}.csv.gz", HEADERS[name], parts)
+        write_table(folder / f"{name}.csv.gz", HEADERS[name], parts)
     names = "\n".join(f"hospital {h.number}: SYNTHETIC hospital {h.number}, {h.region}" for h in drawn)
     (folder / "README.txt").write_text(
         NOTICE.format(seed=seed, stays=stays_per_hospital, names=names), encoding="utf-8"
@@ -211,13 +203,3 @@ def _result(stays: Columns) -> Columns:
 def _sentinel(values: NDArray[np.float64]) -> NDArray[np.str_]:
     """Write numbers as the real set does: no decimals where there are none, -1 for missing."""
     return np.array(["-1" if value != value else f"{value:.10g}" for value in values.tolist()], dtype=np.str_)
-
-
-def _write(path: Path, header: Sequence[str], parts: Sequence[Columns]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    for columns in parts:
-        writer.writerows(zip(*(columns[name].tolist() for name in header), strict=True))
-    # No time of writing in the file: the same arguments give the same bytes.
-    path.write_bytes(gzip.compress(text.getvalue().encode(), compresslevel=6, mtime=0))

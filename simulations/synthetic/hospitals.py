@@ -57,8 +57,20 @@ class Hospital:
 
 
 @dataclass(frozen=True)
-class _Character:
-    """What makes a hospital differ: offsets on the scale of the logits and of severity."""
+class Character:
+    """What makes a hospital differ: offsets on the scale of the logits and of severity.
+
+    Attributes
+    ----------
+    severity, care : float
+        Of its patients, and what its care adds to the logit of death.
+    elective : float
+        Share of elective surgery.
+    units : (5,) float64
+        Share of each kind of ward.
+    prevalence : dict of str to float
+        Of each chronic disease at 63 years.
+    """
 
     severity: float
     care: float
@@ -84,30 +96,31 @@ def simulate(hospitals: int, stays_per_hospital: int, seed: int) -> tuple[Hospit
         people, stays = _hospital(rng, number, stays_per_hospital, survivors)
         drawn.append(Hospital(number, REGIONS[(number - 1) % len(REGIONS)], stays))
         alive = np.setdiff1d(people["person"], stays["person"][stays["died"]])
-        survivors = _take(people, np.isin(people["person"], alive))
+        survivors = take(people, np.isin(people["person"], alive))
     return tuple(drawn)
 
 
 def _hospital(rng: np.random.Generator, number: int, size: int, survivors: Columns | None) -> tuple[Columns, Columns]:
-    character = _character(rng)
-    people = _people(rng, number, size - round(REPEAT_STAYS * size), character)
+    character = draw_character(rng)
+    people = draw_people(rng, number, size - round(REPEAT_STAYS * size), character)
     if survivors is not None:
-        guests = _take(survivors, rng.permutation(len(survivors["person"]))[: max(1, round(GUESTS * size))])
+        guests = take(survivors, rng.permutation(len(survivors["person"]))[: max(1, round(GUESTS * size))])
         count = len(guests["person"])
         people = {name: np.concatenate([guests[name], values[count:]]) for name, values in people.items()}
     visits = _visits(rng, len(people["person"]), size)
-    stays = _take(people, visits["who"]) | visits
-    stays |= _circumstances(rng, stays, character)
-    stays["severity"] = _severity(rng, stays, character)
+    stays = take(people, visits["who"]) | visits
+    stays |= circumstances(rng, stays, character)
+    stays["severity"] = severity_of(rng, stays, character)
     stays |= physiology(rng, stays)
     stays |= conscious(rng, stays)
-    stays |= _outcome(rng, stays, character)
+    stays |= outcome(rng, stays, character)
     seen = measured(rng, stays)
     return people, stays | {name: np.where(seen[name], stays[name], np.nan) for name in seen}
 
 
-def _character(rng: np.random.Generator) -> _Character:
-    return _Character(
+def draw_character(rng: np.random.Generator) -> Character:
+    """Draw what a hospital is like."""
+    return Character(
         severity=rng.normal(0, 0.2),
         care=rng.normal(0, 0.25),
         elective=rng.uniform(0.02, 0.4),
@@ -118,7 +131,8 @@ def _character(rng: np.random.Generator) -> _Character:
     )
 
 
-def _people(rng: np.random.Generator, number: int, count: int, character: _Character) -> Columns:
+def draw_people(rng: np.random.Generator, number: int, count: int, character: Character) -> Columns:
+    """Draw a hospital's patients: age, sex, body, frailty and chronic diseases; one entry a person."""
     age = np.clip(
         np.where(rng.random(count) < 0.8, rng.normal(68, 13, count), rng.uniform(18, 60, count)), 18, 99
     ).round()
@@ -148,7 +162,8 @@ def _visits(rng: np.random.Generator, people: int, size: int) -> Columns:
     return {"who": who, "admission": admission, "visit": visit}
 
 
-def _circumstances(rng: np.random.Generator, stays: Columns, character: _Character) -> Columns:
+def circumstances(rng: np.random.Generator, stays: Columns, character: Character) -> Columns:
+    """Draw where each stay is, and why."""
     size = len(stays["who"])
     unit = rng.choice(len(UNITS), size, p=character.units)
     surgical = np.array([kind.surgical for kind in UNITS.values()])[unit]
@@ -161,7 +176,8 @@ def _circumstances(rng: np.random.Generator, stays: Columns, character: _Charact
     }
 
 
-def _severity(rng: np.random.Generator, stays: Columns, character: _Character) -> NDArray[np.float64]:
+def severity_of(rng: np.random.Generator, stays: Columns, character: Character) -> NDArray[np.float64]:
+    """Draw the latent need for organ support; (n,), about standard normal."""
     severity = character.severity - 0.6 * stays["elective"] + 0.01 * (stays["age"] - 63)
     for name, disease in DISEASES.items():
         severity = severity + disease.severity * stays[name]
@@ -170,7 +186,7 @@ def _severity(rng: np.random.Generator, stays: Columns, character: _Character) -
     return result
 
 
-def _outcome(rng: np.random.Generator, stays: Columns, character: _Character) -> Columns:
+def outcome(rng: np.random.Generator, stays: Columns, character: Character) -> Columns:
     """Death is drawn once an admission, from its last stay; who is admitted again has survived."""
     logit = BASELINE + 2.3 * stays["severity"] + 0.03 * (stays["age"] - 63) - 1.0 * stays["elective"]
     for name, disease in DISEASES.items():
@@ -179,10 +195,10 @@ def _outcome(rng: np.random.Generator, stays: Columns, character: _Character) ->
     last = np.append(admission[1:] != admission[:-1], True)
     who = stays["who"][last]
     final = np.append(who[1:] != who[:-1], True)
-    died = final & (rng.random(size) < _logistic(logit + character.care))[last]
+    died = final & (rng.random(size) < logistic(logit + character.care))[last]
     scored = (stays["kind"] != "stepdown/other") & (rng.random(size) < 0.97)
     # What a published score with its own errors would say; it does not know the hospital's care.
-    score = np.where(rng.random(size) < 0.8, _logistic(logit + rng.normal(0, 0.4, size)), np.nan)
+    score = np.where(rng.random(size) < 0.8, logistic(logit + rng.normal(0, 0.4, size)), np.nan)
     return {
         "died": died[admission],
         "unknown": (rng.random(len(died)) < 0.012)[admission],
@@ -191,9 +207,11 @@ def _outcome(rng: np.random.Generator, stays: Columns, character: _Character) ->
     }
 
 
-def _logistic(logit: NDArray[np.float64]) -> NDArray[np.float64]:
+def logistic(logit: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Turn log odds into probabilities."""
     return 1 / (1 + np.exp(-logit))
 
 
-def _take(columns: Columns, rows: NDArray[Any]) -> Columns:
+def take(columns: Columns, rows: NDArray[Any]) -> Columns:
+    """Return some rows (integers or a mask)."""
     return {name: values[rows] for name, values in columns.items()}

@@ -49,7 +49,7 @@ def tree() -> Tree:
         "task": "in_hospital_mortality",
         "modalities": ["table"],
         "seeds": [7, 8],
-        "data": {"source": "eicu", "synthetic": {"hospitals": 4, "stays_per_hospital": 50, "seed": 1}},
+        "data": {"source": "eicu", "synthetic": {"hospitals": 4, "stays_per_hospital": 50, "seed": 1, "shift": False}},
         "sites": {
             "partition": "hospital",
             "names": ["hospital-1", "hospital-2"],
@@ -140,7 +140,7 @@ def test_a_file_says_the_same_as_its_json(tmp_path: Path) -> None:
 ALLOWED = {
     "foo": "name, title, task, label, modalities, seeds, data, sites, split, resampling, trees, stages",
     "data.foo": "source, synthetic",
-    "data.synthetic.foo": "hospitals, stays_per_hospital, seed",
+    "data.synthetic.foo": "hospitals, stays_per_hospital, seed, shift",
     "sites.foo": "partition, names, groups, quorum, deadline_seconds, on_missing",
     "split.foo": "folds, held_out",
     "trees.foo": "learning_rate, max_depth, min_child_weight, l2, row_fraction, column_fraction, bins",
@@ -399,6 +399,7 @@ OTHERS: dict[str, Any] = {
     "data.synthetic.hospitals": 5,
     "data.synthetic.stays_per_hospital": 51,
     "data.synthetic.seed": 2,
+    "data.synthetic.shift": True,
     "sites.partition": "region",
     "sites.names": ["hospital-2", "hospital-1"],
     "sites.quorum": 1,

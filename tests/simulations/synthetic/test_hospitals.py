@@ -62,7 +62,7 @@ def test_the_same_seed_writes_the_same_bytes_and_another_does_not(tmp_path: Path
 
 
 def test_a_folder_that_was_not_finished_is_marked_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(eicu_layout, "_write", lambda *_: 1 / 0)
+    monkeypatch.setattr(eicu_layout, "write_table", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         generate(1, 20, 1, tmp_path)
     assert (tmp_path / SYNTHETIC_MARKER).exists()
