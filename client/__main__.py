@@ -96,6 +96,8 @@ def check(
         )
     else:
         raise typer.BadParameter("name a kit and a --plan, or --data, --source and --task")
+    if html and not html.absolute().parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {html.parent} for the page")
     with asking.cache_folder(cache) as kept, terminal.watched():
         checked = examine(question, kept)
     console = command_line.console()

@@ -11,10 +11,13 @@
 6. The data is of the source the plan names.
 7. Statistics cost a patient at most ``maximum_epsilon``; counts without noise have no such bound.
 8. Statistics describe features only where the site allows it.
+9. Without noise a variable is told over one range of numbers only, whatever later plans ask: over two
+   ranges, the difference of two counts can be a few patients.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from client.settings import Policy
@@ -27,7 +30,8 @@ from common.messages import (
     Payload,
     StatisticsRequest,
 )
-from common.plan import BoostingStage, LocalStage, Plan
+from common.plan import Plan
+from common.stages import BoostingStage, LocalStage
 
 
 def permit_task(policy: Policy, plan: Plan) -> None:
@@ -104,6 +108,17 @@ def permit_epsilon(policy: Policy, epsilon: float | None) -> None:
 def described(policy: Policy) -> bool:
     """Rule 8."""
     return policy.describe == "features"
+
+
+def permit_edges(before: Mapping[str, Sequence[float]], asked: Mapping[str, Sequence[float]]) -> None:
+    """Rule 9, for the edges of cells by variable (PolicyRefusal)."""
+    for name, edges in asked.items():
+        told = before.get(name, edges)
+        if list(told) != list(edges):
+            raise PolicyRefusal(
+                f"this site told {name} over ({told[0]:g}, {told[-1]:g}) before, and two ranges could be "
+                "subtracted from each other: state that range, or ask with noise"
+            )
 
 
 def shared(policy: Policy, asked: Literal["summary", "curves"]) -> Literal["summary", "curves"]:

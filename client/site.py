@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
 import time
 from collections.abc import Callable
@@ -52,7 +53,7 @@ class Site:
         self.audit = AuditLog(self.state / "audit.sqlite", self.settings.name)
         self.models = ModelStore(self.state / "models")
         self.lock = threading.RLock()
-        self._tables: dict[tuple[str, str | None], tuple[Table, int]] = {}
+        self._tables: dict[tuple[str, int, frozenset[str]], tuple[Table, int]] = {}
         self._folds: dict[tuple[str, int, int], Fold] = {}
         self._margins: dict[tuple[str, int, int], tuple[Model, NDArray[np.float32]]] = {}
 
@@ -90,7 +91,7 @@ class Site:
         PolicyRefusal
             There are fewer patients than the site's minimum.
         """
-        key = (plan.task, plan.label)
+        key = _question(plan)
         if key not in self._tables:
             cohort = self._load(plan)
             table = build(cohort, plan.label_column)
@@ -110,7 +111,7 @@ class Site:
 
     def columns(self, plan: Plan) -> tuple[str, ...]:
         """Names of the columns of the table opened for a plan, none when none was opened."""
-        opened = self._tables.get((plan.task, plan.label))
+        opened = self._tables.get(_question(plan))
         return opened[0].feature_names if opened else ()
 
     def fold(self, plan: Plan, seed: int, fold: int) -> Fold:
@@ -154,6 +155,11 @@ class Site:
         self.audit.close()
 
 
+def _question(plan: Plan) -> tuple[str, int, frozenset[str]]:
+    """Tell plans apart that ask for different tables."""
+    return plan.task, plan.label_column, frozenset(plan.modalities)
+
+
 _open: dict[Path, tuple[int, Site]] = {}
 _open_lock = threading.Lock()
 
@@ -182,6 +188,9 @@ def close_sites() -> None:
         for _, site in _open.values():
             site.close()
         _open.clear()
+
+
+atexit.register(close_sites)  # so that the audit log is one file again
 
 
 def software() -> list[str]:

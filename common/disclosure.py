@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,10 +29,10 @@ class ClassCounts:
     Attributes
     ----------
     total : int or None
-        Rows; withheld when they are few themselves.
+        Rows; withheld when they are of few people, or would tell how many people have several.
     positives : int or None
         Rows of class 1; shown only together with the total, and only when neither class
-        is small, since the total less the positives is the other class.
+        is of few people, since the total less the positives is the other class.
     """
 
     total: int | None
@@ -59,19 +59,28 @@ def suppress(count: int, minimum: int = MINIMUM) -> int | None:
     return count if count == 0 or count >= minimum else None
 
 
-def class_counts(labels: NDArray[np.int8], minimum: int = MINIMUM) -> ClassCounts:
-    """Count rows and positives with complementary suppression.
+def class_counts(labels: NDArray[np.int8], people: NDArray[Any], minimum: int = MINIMUM) -> ClassCounts:
+    """Count rows and positives with complementary suppression: small is what few people have.
+
+    Where some people have several rows, fewer than ``2 minimum - 1`` rows are withheld too: of at least
+    ``minimum`` people, they would tell how many came back.
 
     Parameters
     ----------
     labels : (n,) int8, 0 or 1
+    people : (n,) array
+        Whose row it is: whatever tells people apart.
     minimum : int
         As in :func:`suppress`.
     """
-    positives = int(np.count_nonzero(labels))
-    cells = (len(labels), positives, len(labels) - positives)
-    shown = [suppress(cell, minimum) for cell in cells]
-    return ClassCounts(shown[0], None if None in shown else shown[1])
+    everybody, person = np.unique(people, return_inverse=True)
+    classes = [len(np.unique(person[labels == each])) for each in (0, 1)]
+    whole, *parts = (suppress(count, minimum) is not None for count in (len(everybody), *classes))
+    whole = whole and (len(labels) == len(everybody) or len(labels) >= 2 * minimum - 1)
+    return ClassCounts(
+        total=len(labels) if whole else None,
+        positives=int(np.count_nonzero(labels)) if whole and all(parts) else None,
+    )
 
 
 class Run(NamedTuple):

@@ -21,6 +21,9 @@ holds a value read from data.
 
 from __future__ import annotations
 
+import copyreg
+from typing import Any
+
 
 class FedwardError(Exception):
     """Base of all errors raised on purpose.
@@ -36,6 +39,10 @@ class FedwardError(Exception):
     def __init__(self, message: str, *, public: str | None = None) -> None:
         super().__init__(message)
         self._public = public
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Survive the way back from a worker process, whatever a kind's constructor asks for."""
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
     @property
     def code(self) -> str:

@@ -12,8 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from common.exceptions import DeploymentError, PlanError
-from common.plan import BoostingStage, Plan
+from common.plan import Plan
 from common.serialization import write_atomic
+from common.stages import BoostingStage
 from server import results
 from server.launching import connect
 from server.progress import exchanges, latest

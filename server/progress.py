@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from common.plan import BoostingStage, Plan
+from common.plan import Plan
 from common.serialization import canonical, parse
+from common.stages import BoostingStage
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,9 @@ from common.audit.log import AuditLog
 from common.boosting.model import Model, ModelHeader, to_xgboost_json
 from common.exceptions import FedwardError
 from common.messages import EvaluateReply
-from common.plan import BoostingStage, Plan, Repetition
+from common.plan import Plan, Repetition
 from common.serialization import canonical, digest, write_atomic
+from common.stages import BoostingStage
 from server.admission import Admitted, admit
 from server.checkpoints import Checkpoint, alone
 from server.progress import Progress, exchanges

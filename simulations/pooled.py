@@ -15,7 +15,8 @@ from common import seeding
 from common.boosting.model import Model, ModelHeader
 from common.boosting.scoring import score
 from common.messages import EvaluateReply
-from common.plan import BoostingStage, LocalStage, Plan, Repetition
+from common.plan import Plan, Repetition
+from common.stages import BoostingStage, LocalStage
 from server.results import Candidate, Results
 from server.stages.evaluate import candidates
 

@@ -18,8 +18,9 @@ from client.site import close_sites
 from common.audit.event import Event, Kind
 from common.audit.log import AuditLog
 from common.exceptions import CheckpointError, PlanError
-from common.plan import BoostingStage, Plan, from_json
+from common.plan import Plan, from_json
 from common.serialization import canonical, digest, parse, write_atomic
+from common.stages import BoostingStage
 from server import results
 from server.report.page import write as write_report
 from server.results import Results

@@ -15,6 +15,7 @@ from common.clinical.records import (
     Images,
     Known,
     Measurements,
+    Medications,
     Notes,
     Patients,
     Records,
@@ -42,6 +43,7 @@ def _draw(seed: int) -> Records:
     start = rng.integers(-30, 60, a).astype(float)
     start = start[np.lexsort((start, person))]
     stay_start = start[admission] + rng.integers(0, 5, s)
+    ordered = np.sort(rng.integers(0, a, d))
     return Records(
         patients=Patients(
             np.array([f"person-{n}" for n in range(p)]), rng.choice([0, 1, np.nan], p).astype(np.float32)
@@ -81,6 +83,12 @@ def _draw(seed: int) -> Records:
         ),
         diagnoses=Diagnoses(
             rng.integers(0, a, d), rng.choice(["I10", "J44", "4019"], d), rng.choice([9, 10], d).astype(np.int8)
+        ),
+        medications=Medications(
+            admission=ordered,
+            time=_times(rng, ordered),
+            code=rng.choice(["1049221", "197361"], d),
+            system=rng.choice(["RxNorm", "ATC"], d),
         ),
         notes=Notes(
             admission=noted,

@@ -10,37 +10,41 @@ from html import escape
 
 from client.check.associations import SUSPICIOUS, Association
 from client.check.findings import Description
-from client.check.wording import number, percent
+from client.check.wording import number, several
+from common.page_style import ACCENT, ALARM, FAINT, INK, QUIET, ink_on, shade
 
-INK, QUIET, FAINT, ACCENT, ALARM = "#1d2530", "#5f6978", "#dfe3e8", "#0072b2", "#d55e00"
-_PALE, _DARK = (0xF0, 0xF5, 0xFA), (0x0B, 0x4F, 0x86)
 _CHARACTER = 6.9
 """Width of a letter at 13 pixels, about."""
 _LINE = 23
 _LONGEST = 34
 
 
-def flow(cohort: Description, unit: str) -> str:
-    """Draw who was lost by which inclusion rule, from the records to the cohort."""
+def flow(cohort: Description, candidate: str, unit: str) -> str:
+    """Draw which inclusion rule lost how many patients and candidates, from the records to the cohort."""
     step, box = 48, 52
     height = 2 * box + step * len(cohort.steps) + 16
     middle, side = 150, 250
     parts = [_line(middle, box, middle, height - box, INK, 1.2)]
-    parts += _box(0, 0, 2 * middle, box, f"{number(cohort.candidates)} {unit}s", "in the records", FAINT)
+    told = [
+        f"{number(each.patients)} patients, {number(each.candidates)} {several(candidate)}" for each in cohort.steps
+    ]
+    beside = max(map(len, told), default=0) * _CHARACTER
+    whose = f"of {number(cohort.candidates_of)} patients in the records"
+    parts += _box(0, 0, 2 * middle, box, f"{number(cohort.candidates)} {several(candidate)}", whose, FAINT)
     for place, each in enumerate(cohort.steps):
         y = box + step * place + step / 2 + 4
-        color = INK if each.lost else QUIET
-        shade = INK if each.lost else FAINT
+        color, shade = (INK, INK) if each.candidates else (QUIET, FAINT)
         parts.append(_line(middle, y, side - 6, y, shade, 1.2))
         parts.append(f'<path d="M{side} {y}l-8 -4v8z" fill="{shade}"/>')
-        share = f" ({percent(each.lost / cohort.candidates)})" if each.lost else ""
-        parts.append(_text(side + 10, y + 4.5, f"{number(each.lost)}{share}  {each.rule}", color))
-        parts.append(_text(middle - 10, y + 4.5, f"{number(each.left)} left", QUIET, anchor="end", small=True))
+        parts.append(_text(side + 10, y + 4.5, told[place], color))
+        parts.append(_text(side + 20 + beside, y + 4.5, each.rule, color))
+        left = f"{number(each.patients_left)} patients left"
+        parts.append(_text(middle - 10, y + 4.5, left, QUIET, anchor="end", small=True))
     people = f"of {number(cohort.people)} patients"
     parts.append(f'<path d="M{middle} {height - box}l-4 -8h8z" fill="{INK}"/>')
-    parts += _box(0, height - box, 2 * middle, box, f"{number(cohort.rows)} {unit}s", people, ACCENT)
+    parts += _box(0, height - box, 2 * middle, box, f"{number(cohort.rows)} {several(unit)}", people, ACCENT)
     widest = max((len(each.rule) for each in cohort.steps), default=0)
-    return _svg(max(2 * middle, side + 110 + widest * _CHARACTER), height, "Who was lost by which rule", parts)
+    return _svg(max(2 * middle, side + 20 + beside + widest * _CHARACTER), height, "Who was lost by which rule", parts)
 
 
 def missing(cohort: Description, variables: int) -> str:
@@ -108,16 +112,12 @@ def _map(labels: Sequence[str], heads: Sequence[str], cells: Sequence[Sequence[t
         parts.append(_text(left - 10, y + 15.5, label, INK, anchor="end"))
         for column, (share, text) in enumerate(line):
             place = f'x="{left + wide * column + 1}" y="{y + 1:.1f}" width="{wide - 2}" height="{_LINE - 2}" rx="3"'
-            parts.append(f'<rect {place} fill="{_shade(share)}"/>')
-            color = "#fff" if share > 0.45 else INK
-            parts.append(_text(left + wide * column + wide / 2, y + 15.5, text, color, anchor="middle", small=True))
+            parts.append(f'<rect {place} fill="{shade(share)}"/>')
+            parts.append(
+                _text(left + wide * column + wide / 2, y + 15.5, text, ink_on(share), anchor="middle", small=True)
+            )
     ends = [left + wide * (column + 0.5) + 0.8 * len(head) * _CHARACTER for column, head in enumerate(heads)]
     return _svg(max(left + wide * len(heads), *ends), top + _LINE * len(labels) + 4, title, parts)
-
-
-def _shade(share: float) -> str:
-    mixed = (round(pale + (dark - pale) * share) for pale, dark in zip(_PALE, _DARK, strict=True))
-    return "#" + "".join(f"{part:02x}" for part in mixed)
 
 
 def _whole(share: float) -> str:

@@ -123,8 +123,12 @@ def examine(question: Question, cache: Path) -> Checked:
     except FedwardError as error:
         errors.append(str(error))
     except OSError as error:
-        # Not its file name: it may hold an identifier.
-        errors.append(f"a file cannot be read: {error.strerror}")
+        errors.append(_unreadable(error))
+    try:
+        held = inventory.take(asked.folder, names)
+    except OSError as error:
+        held = Inventory((), {})
+        errors.append(_unreadable(error))
     implausible = records.implausible if records else ()
     notes = list(verdict.warnings(found, looked, implausible, asked.label)) if found else []
     if asked.plan:
@@ -132,10 +136,10 @@ def examine(question: Question, cache: Path) -> Checked:
         notes += verdict.sharing(asked.plan, asked.policy) if asked.policy else []
     return Checked(
         question=asked,
-        inventory=inventory.take(asked.folder, names),
+        inventory=held,
         sizes=_sizes(records) if records else {},
         implausible=implausible,
-        left_out=dict(records.left_out) if records else {},
+        left_out={why: count for why, count in records.left_out.items() if count} if records else {},
         films=looked,
         cohort=found,
         synthetic=bool(records and records.synthetic),
@@ -145,6 +149,11 @@ def examine(question: Question, cache: Path) -> Checked:
             privacy=verdict.privacy(asked.plan),
         ),
     )
+
+
+def _unreadable(error: OSError) -> str:
+    """Say what failed without the file's name: it may hold an identifier."""
+    return f"a file cannot be read: {error.strerror}"
 
 
 def _noting(names: set[str], told: progress.Progress) -> progress.Progress:
@@ -161,6 +170,7 @@ def _all(records: Records, task: Task) -> Modalities:
     """Return the modalities that these records have for a task."""
     found = [name for name, part in PART_OF.items() if getattr(records, part) is not None]
     table = all(getattr(records, part) is not None for part in task.feature_parts)
+    table = table if task.features else records.known is not None
     return cast(Modalities, ["table", *found] if table else found)
 
 

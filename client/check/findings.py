@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from client.check.associations import Association, associations
 from client.cohorts.cohort import Cohort
+from common.clinical.examples import Lost
 from common.clinical.features import Features
 from common.clinical.records import NONE
 from common.clinical.variables import variables
@@ -24,16 +25,18 @@ MOST_GROUPS = 8
 
 @dataclass(frozen=True)
 class Step:
-    """One inclusion rule: how many candidates it lost, and how many were left."""
+    """One inclusion rule: how many patients and candidates it lost, and how many of each were left."""
 
     rule: str
-    lost: int
-    left: int
+    patients: int
+    patients_left: int
+    candidates: int
+    candidates_left: int
 
 
 @dataclass(frozen=True)
 class LabelCount:
-    """How often a label is 1, 0 and unknown, and of how many people it is ever 1."""
+    """How often a label is 1, 0 and unknown, and of how many people it is ever 1, and ever 0."""
 
     name: str
     meaning: str
@@ -41,6 +44,7 @@ class LabelCount:
     no: int
     unknown: int
     people: int
+    people_without: int
 
     @property
     def prevalence(self) -> float:
@@ -62,8 +66,10 @@ class Description:
 
     Attributes
     ----------
-    rows, people, candidates : int
-        Rows of the cohort, people they are about, and rows before any inclusion rule.
+    rows, people : int
+        Rows of the cohort, and people they are about.
+    candidates, candidates_of : int
+        Stays, admissions or films before any inclusion rule, and people they were of.
     steps : tuple of Step
     labels : tuple of LabelCount
     together : tuple of tuple of int, or None
@@ -77,7 +83,7 @@ class Description:
     associations : tuple of Association
         Of the label asked for or of all, the strongest first.
     constant : tuple of str
-        Features with one value only; empty ones are not among them.
+        Features with one value only; those of empty variables are not among them.
     modalities : mapping of str to int
         Rows with anything in a modality.
     overlap : mapping of tuple of str to int
@@ -87,6 +93,7 @@ class Description:
     rows: int
     people: int
     candidates: int
+    candidates_of: int
     steps: tuple[Step, ...]
     labels: tuple[LabelCount, ...]
     together: tuple[tuple[int, ...], ...] | None
@@ -122,6 +129,8 @@ def describe(cohort: Cohort, task: Task, units: NDArray[np.str_], label: int | N
     label : int or None
         Column of the label in question, None for all.
     """
+    people = len(np.unique(cohort.patients))
+    steps = _steps(cohort.excluded, people)
     rows = np.unique(np.linspace(0, len(cohort) - 1, min(len(cohort), AT_MOST)).round().astype(np.int64))
     sample = cohort.select(rows)
     features = _features(sample)
@@ -130,19 +139,21 @@ def describe(cohort: Cohort, task: Task, units: NDArray[np.str_], label: int | N
     names = tuple(task.labels[column].name for column in columns)
     groups = _groups(asked, names, units[rows])
     found = associations(features, asked, names)
+    missing = _missing(sample, features, list(groups.values()))
     present = {name: rows for name, rows in cohort.present.items() if name != "table" or cohort.features.names}
     return Description(
         rows=len(cohort),
-        people=len(np.unique(cohort.patients)),
-        candidates=len(cohort) + sum(cohort.excluded.values()),
-        steps=_steps(cohort),
+        people=people,
+        candidates=steps[0].candidates + steps[0].candidates_left if steps else len(cohort),
+        candidates_of=people + sum(step.patients for step in steps),
+        steps=steps,
         labels=tuple(_count(cohort, task, column) for column in range(len(task.labels))),
         together=_together(cohort.labels),
         groups=tuple((name, int(chosen.sum())) for name, chosen in groups.items()),
-        missing=_missing(sample, features, list(groups.values())),
+        missing=missing,
         looked_at=len(rows),
         associations=tuple(sorted(found, key=lambda each: -each.strength)),
-        constant=_constant(features),
+        constant=_constant(features, missing),
         modalities={name: int(has.sum()) for name, has in present.items()},
         overlap=_overlap(present),
     )
@@ -157,17 +168,22 @@ def _features(cohort: Cohort) -> Features:
     return cohort.features.beside(summarise(cohort.series))
 
 
-def _steps(cohort: Cohort) -> tuple[Step, ...]:
-    lost = list(cohort.excluded.values())
-    left = list(accumulate(lost, lambda before, gone: before - gone, initial=len(cohort) + sum(lost)))[1:]
-    return tuple(Step(rule, gone, rest) for (rule, gone), rest in zip(cohort.excluded.items(), left, strict=True))
+def _steps(excluded: Mapping[str, Lost], people: int) -> tuple[Step, ...]:
+    """Count the people back from those of the cohort: who is lost is lost by one rule."""
+    gone = [lost.patients for lost in excluded.values()]
+    left = list(accumulate(gone, int.__sub__, initial=people + sum(gone)))[1:]
+    return tuple(
+        Step(rule, lost.patients, remaining, lost.candidates, lost.left)
+        for (rule, lost), remaining in zip(excluded.items(), left, strict=True)
+    )
 
 
 def _count(cohort: Cohort, task: Task, column: int) -> LabelCount:
     answers = cohort.labels[:, column]
     yes, no, unknown = (int((answers == value).sum()) for value in (1, 0, NONE))
     label = task.labels[column]
-    return LabelCount(label.name, label.meaning, yes, no, unknown, len(np.unique(cohort.patients[answers == 1])))
+    people, without = (len(np.unique(cohort.patients[answers == value])) for value in (1, 0))
+    return LabelCount(label.name, label.meaning, yes, no, unknown, people, without)
 
 
 def _together(labels: NDArray[np.int8]) -> tuple[tuple[int, ...], ...] | None:
@@ -209,11 +225,16 @@ def _missing(cohort: Cohort, features: Features, groups: list[NDArray[np.bool_]]
     return tuple(sorted(found, key=lambda each: -each.shares[0]))
 
 
-def _constant(features: Features) -> tuple[str, ...]:
+def _constant(features: Features, missing: tuple[Missing, ...]) -> tuple[str, ...]:
+    empty = {f"{each.variable}_count" for each in missing if each.shares[0] == 1}  # 0 everywhere, of course
     known = ~np.isnan(features.values)
     highest = np.where(known, features.values, -np.inf).max(axis=0, initial=-np.inf)
     lowest = np.where(known, features.values, np.inf).min(axis=0, initial=np.inf)
-    return tuple(name for name, low, high in zip(features.names, lowest, highest, strict=True) if low == high)
+    return tuple(
+        name
+        for name, low, high in zip(features.names, lowest, highest, strict=True)
+        if low == high and name not in empty
+    )
 
 
 def _overlap(present: Mapping[str, NDArray[np.bool_]]) -> dict[tuple[str, ...], int]:

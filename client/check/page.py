@@ -12,7 +12,8 @@ from client.check.examining import Checked
 from client.check.findings import Description
 from client.check.style import CSS
 from client.check.template import PAGE
-from client.check.wording import number, percent
+from client.check.wording import number, percent, several
+from common.tasks.base import Task
 
 MOST_MISSING, MOST_ASSOCIATIONS, MOST_LISTED = 40, 25, 200
 
@@ -45,7 +46,7 @@ def render(checked: Checked, on: date) -> str:
         hidden=max(0, len([one for one in cohort.missing if max(one.shares) > 0]) - MOST_MISSING) if cohort else 0,
         several=bool(cohort and asked.label is None and len(cohort.labels) > 1),
         strongest=[one for one in cohort.associations if one.strength][:MOST_LISTED] if cohort else [],
-        pictures=_pictures(cohort, asked.task.unit, asked.label) if cohort else {},
+        pictures=_pictures(cohort, asked.task, asked.label) if cohort else {},
     )
 
 
@@ -62,7 +63,7 @@ def _facts(checked: Checked, on: date) -> list[tuple[str, str]]:
 
 
 def _tiles(cohort: Description, unit: str, label: str | None) -> list[tuple[str, str]]:
-    tiles = [(number(cohort.people), "patients"), (number(cohort.rows), f"{unit}s")]
+    tiles = [(number(cohort.people), "patients"), (number(cohort.rows), several(unit))]
     asked = [one for one in cohort.labels if label in (None, one.name)]
     if len(asked) == 1:
         tiles.append((percent(asked[0].prevalence), asked[0].meaning))
@@ -74,13 +75,13 @@ def _tiles(cohort: Description, unit: str, label: str | None) -> list[tuple[str,
     return tiles
 
 
-def _pictures(cohort: Description, unit: str, label: str | None) -> dict[str, Markup | None]:
+def _pictures(cohort: Description, task: Task, label: str | None) -> dict[str, Markup | None]:
     """Draw what there is to draw."""
     strongest = [one for one in cohort.associations if one.strength][:MOST_ASSOCIATIONS]
     several = label is None and len(cohort.labels) > 1
     lacking = any(max(one.shares) > 0 for one in cohort.missing)
     drawn = {
-        "flow": drawing.flow(cohort, unit),
+        "flow": drawing.flow(cohort, task.candidate, task.unit),
         "together": drawing.together(cohort) if cohort.together else None,
         "missing": drawing.missing(cohort, MOST_MISSING) if lacking else None,
         "strongest": drawing.strongest(strongest, several) if strongest else None,

@@ -6,19 +6,22 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from client.check.examining import Checked
 from client.check.films import Films
 from client.check.findings import Description
-from client.check.wording import limits, listed, number, percent, signed, size
+from client.check.wording import limits, listed, number, percent, several, signed, size
 from client.datasets.reading import progress
+from common.tasks.base import Task
 
 FIRST = 10
 """Lines of a list that goes on on the page."""
 _BAR = 20
+_NAME = 28
+"""Names of as many letters are never folded."""
 
 
 def show(checked: Checked, console: Console) -> None:
@@ -41,7 +44,7 @@ def show(checked: Checked, console: Console) -> None:
         _films(checked.films, console)
     _implausible(checked, console)
     if checked.cohort:
-        _cohort(checked.cohort, asked.task.unit, console)
+        _cohort(checked.cohort, asked.task, console)
     console.print(checked.verdict.privacy)
     for warning in checked.verdict.warnings:
         console.print(f"look: {warning}", style="yellow")
@@ -77,8 +80,11 @@ def _table(
     table = Table(title=title, title_justify="left", title_style="bold", caption=caption, caption_justify="left")
     table.box, table.show_header = SIMPLE_HEAD, bool(heads)
     rows = list(rows)
+    longest = max((len(line) for row in rows for line in row[0].splitlines()), default=0)
     for column in range(max(map(len, rows), default=0)):
-        table.add_column(heads[column] if heads else "", justify="right" if column else "left", overflow="fold")
+        side: JustifyMethod = "right" if column else "left"
+        whole = column == 0 and longest <= _NAME
+        table.add_column(heads[column] if heads else "", justify=side, overflow="fold", no_wrap=whole)
     for row in rows:
         table.add_row(*row)
     if rows:
@@ -105,22 +111,31 @@ def _implausible(checked: Checked, console: Console) -> None:
     worst = sorted(checked.implausible, key=lambda each: -each.count)
     rows = [
         (
-            f"{each.file}, {each.field}",
+            "\n".join((*each.field.split(": "), each.file)),
             limits(each.low, each.high, each.unit),
-            *(number(count) for count in (each.values, each.below, each.above)),
+            *(number(count) for count in (each.below, each.above)),
             listed(each.rows),
         )
         for each in worst[:FIRST]
     ]
-    heads = ("Values outside their range count as missing", "Range", "Values", "Below", "Above", "Rows, such as")
-    _table(console, "Implausible values", rows, heads, len(worst) - FIRST)
+    heads = ("Field", "Range", "Below", "Above", "Rows, such as")
+    _table(console, "Values outside their plausible range: they count as missing", rows, heads, len(worst) - FIRST)
 
 
-def _cohort(cohort: Description, unit: str, console: Console) -> None:
-    rows = [(f"{unit}s in the records", "", number(cohort.candidates))]
-    rows += [(f"less: {step.rule}", number(-step.lost), number(step.left)) for step in cohort.steps]
-    rows.append((f"{number(cohort.people)} patients", "", number(cohort.rows)))
-    _table(console, "Who is left", rows)
+def _cohort(cohort: Description, task: Task, console: Console) -> None:
+    rows = [("in the records", "", number(cohort.candidates_of), "", number(cohort.candidates))]
+    rows += [
+        (
+            f"less: {step.rule}",
+            number(-step.patients),
+            number(step.patients_left),
+            number(-step.candidates),
+            number(step.candidates_left),
+        )
+        for step in cohort.steps
+    ]
+    rows.append((f"rows of the cohort: one {task.unit} each", "", number(cohort.people), "", number(cohort.rows)))
+    _table(console, "Who is left", rows, ("", "", "Patients", "", several(task.candidate)))
     labels = sorted(cohort.labels, key=lambda each: -each.yes)
     answers = [
         (

@@ -52,7 +52,8 @@ def errors(found: Description, films: Films | None, policy: Policy, label: str |
         names = f"'{label or asked[0].name}'" if len(asked) == 1 else "any label"
         failures.append(f"there is only one answer to {names}: nothing can be learnt")
     if found.people < policy.minimum_cohort:
-        failures.append(f"{found.people} patients are left, the policy's minimum is {policy.minimum_cohort}")
+        left = "1 patient is" if found.people == 1 else f"{found.people} patients are"
+        failures.append(f"{left} left, the policy's minimum is {policy.minimum_cohort}")
     if films and films.decoded and films.decoded == sum(map(len, films.broken.values())):
         failures.append(f"none of the {films.decoded} films looked at can be decoded")
     return failures
@@ -66,8 +67,11 @@ def warnings(
         yield f"'{each.feature}' alone tells '{each.label}' ({each.strength:.2f} of 1): is it known only afterwards?"
     if len(found.suspects) > NAMED:
         yield f"{len(found.suspects) - NAMED} more features tell an answer too well"
-    rare = [one.name for one in found.labels if label in (None, one.name) and min(one.yes, one.no) < LEAST]
-    yield from _listed(rare, f"fewer than {LEAST} yes or no, too few to judge a model or to suspect a leak")
+    asked = [one for one in found.labels if label in (None, one.name)]
+    rare = [one.name for one in asked if min(one.people, one.people_without) < LEAST]
+    yield from _listed(
+        rare, f"fewer than {LEAST} patients with a yes or a no, too few to judge a model or to suspect a leak"
+    )
     for value in implausible:
         if value.count > MUCH * value.values:
             most = max(value.below, value.above) > ONE_SIDE * value.count

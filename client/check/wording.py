@@ -13,6 +13,18 @@ def number(count: int | None) -> str:
     return "" if count is None else f"{count:,}".replace("-", MINUS)
 
 
+def several(unit: str) -> str:
+    """Write what a row is in the plural.
+
+    Examples
+    --------
+    >>> several("ICU stay"), several("hour of an ICU stay")
+    ('ICU stays', 'hours of an ICU stay')
+    """
+    one, of, whole = unit.partition(" of ")
+    return f"{one}s{of}{whole}"
+
+
 def signed(value: float) -> str:
     """Write a measure; nothing for NaN."""
     return "" if math.isnan(value) else f"{value:.2f}".replace("-", MINUS)

@@ -13,20 +13,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.cohorts.cohort import Cohort
-from client.cohorts.modalities import Films, Series, Texts, Visits
+from client.cohorts.modalities import Films, Orders, Series, Texts, Visits
 from common.clinical.examples import Examples
 from common.clinical.features import Features, nothing
-from common.clinical.records import NONE, Diagnoses, Images, Measurements, Notes, Records
+from common.clinical.films import DAY, admission_of
+from common.clinical.icd import FORMS, distinct
+from common.clinical.records import NONE, Diagnoses, Images, Measurements, Medications, Notes, Records
 from common.clinical.timing import past_admissions, position
 from common.exceptions import DataError
 from common.tasks.base import Task
 
 T = TypeVar("T", np.float32, np.float64)
-Modalities = Collection[Literal["table", "series", "images", "codes", "notes"]]
-PART_OF = {"series": "measurements", "images": "images", "codes": "diagnoses", "notes": "notes"}
+Modalities = Collection[Literal["table", "series", "images", "codes", "medications", "notes"]]
+PART_OF = {
+    **{"series": "measurements", "images": "images", "codes": "diagnoses"},
+    **{"medications": "medications", "notes": "notes"},
+}
 """The part of the records that a plan's modality is made of."""
-DAY = 24.0
-"""Hours; a film taken this long before the stay still belongs to it."""
 
 
 def wanted_parts(task: Task, modalities: Modalities) -> frozenset[str]:
@@ -47,22 +50,31 @@ def assemble(records: Records, task: Task, modalities: Modalities) -> Cohort:
         records.require(part, f"task '{task.name}' or the plan's modalities")
     examples = task.examples(records)
     if not len(examples):
-        left_out = ", ".join(f"{rule}: {count}" for rule, count in examples.excluded.items())
+        left_out = ", ".join(f"{rule}: {lost.candidates}" for rule, lost in examples.excluded.items())
         raise DataError(f"no {task.unit} is left ({left_out})", file="records", fix="check the site's selection")
+    features = _features(records, examples, task) if "table" in modalities else nothing(len(examples))
+    if "table" in modalities and not features.names:
+        raise DataError(
+            f"the source tells nothing of a stay outright, and task '{task.name}' has no table of its own",
+            file="records",
+            fix="leave 'table' out of the plan's modalities",
+        )
     references = {name: _of_stay(score, examples) for name, score in records.references.items()}
     return Cohort(
         patients=records.patients.identifier[examples.patient],
         hours=examples.time - examples.start,
         labels=examples.labels,
         label_names=tuple(label.name for label in task.labels),
-        features=_features(records, examples, task) if "table" in modalities else nothing(len(examples)),
+        features=features,
         references={name: score for name, score in references.items() if not np.isnan(score).all()},
         excluded=examples.excluded,
         digest=records.digest,
         synthetic=records.synthetic,
+        amount=examples.amount,
         series=_series(records, examples) if "series" in modalities else None,
         images=_films(records, examples) if "images" in modalities else None,
         visits=_visits(records, examples) if "codes" in modalities else None,
+        medications=_orders(records, examples) if "medications" in modalities else None,
         notes=_notes(records, examples) if "notes" in modalities else None,
     )
 
@@ -103,18 +115,21 @@ def _series(records: Records, examples: Examples) -> Series:
 
 
 def _films(records: Records, examples: Examples) -> Films:
-    """Films from a day before the row's stay to its prediction time; a film's own row has that film."""
+    """Frontal films of the row's admission from a day before its stay to its prediction time; or the row's own film."""
     part: Images = records.require("images", "the plan's modalities")
-    first = position(part.patient, part.time, examples.patient, examples.start - DAY, "left")
-    last = np.maximum(first, position(part.patient, part.time, examples.patient, examples.time, "right"))
-    own = examples.image != NONE
+    owner = admission_of(records)
+    order = np.lexsort((part.time, owner))
+    first = position(owner[order], part.time[order], examples.admission, examples.start - DAY, "left")
+    last = position(owner[order], part.time[order], examples.admission, examples.time, "right")
+    last = np.where(examples.admission == NONE, first, np.maximum(first, last))
+    own, place = examples.image != NONE, np.append(np.argsort(order), NONE)[examples.image]
     return Films(
-        first=np.where(own, examples.image, first),
-        last=np.where(own, examples.image + 1, last),
-        path=part.path,
-        view=part.view,
-        time=part.time,
-        row=part.row,
+        first=np.where(own, place, first),
+        last=np.where(own, place + 1, last),
+        path=part.path[order],
+        view=part.view[order],
+        time=part.time[order],
+        row=part.row[order],
     )
 
 
@@ -123,23 +138,49 @@ def _visits(records: Records, examples: Examples) -> Visits:
     part: Diagnoses = records.require("diagnoses", "the plan's modalities")
     admissions = records.admissions
     order = np.argsort(part.admission, kind="stable")
-    names = np.char.add(np.char.add(part.version[order].astype(str), ":"), part.code[order])
-    vocabulary, code = np.unique(names, return_inverse=True)
+    vocabulary, code = _vocabulary(part)
     first, last = past_admissions(records, examples.patient, examples.admission, examples.time)
     return Visits(
         first=first,
         last=last,
         offsets=np.searchsorted(part.admission[order], np.arange(len(admissions) + 1)),
-        code=code.astype(np.int32),
+        code=code[order],
         start=admissions.start,
         end=admissions.end,
-        vocabulary=tuple(vocabulary.tolist()),
+        vocabulary=vocabulary,
     )
+
+
+def _vocabulary(part: Diagnoses) -> tuple[tuple[str, ...], NDArray[np.int32]]:
+    """Return the distinct codes with their versions, and the position among them of each row's."""
+    found, position = list[str](), np.empty(len(part), np.int32)
+    for version in np.unique(part.version).tolist():
+        rows = np.flatnonzero(part.version == version)
+        # Codes of ICD are short, which is several times faster; those of SNOMED CT are not.
+        codes, place = (
+            distinct(part.code[rows]) if version in FORMS else np.unique(part.code[rows], return_inverse=True)
+        )
+        position[rows] = place + len(found)
+        found += [f"{version}:{code}" for code in codes.tolist()]
+    return tuple(found), position
+
+
+def _orders(records: Records, examples: Examples) -> Orders:
+    """Take the medicines ordered in the row's admission by the prediction time."""
+    part: Medications = records.require("medications", "the plan's modalities")
+    vocabulary, code = np.unique(np.char.add(np.char.add(part.system, ":"), part.code), return_inverse=True)
+    first, last = _of_admission(part, examples)
+    return Orders(first, last, code=code.astype(np.int32), time=part.time, vocabulary=tuple(vocabulary.tolist()))
+
+
+def _of_admission(part: Medications | Notes, examples: Examples) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Bound what the row's admission has from its beginning to the prediction time."""
+    first = np.searchsorted(part.admission, examples.admission, "left")
+    return first, np.maximum(first, position(part.admission, part.time, examples.admission, examples.time, "right"))
 
 
 def _notes(records: Records, examples: Examples) -> Texts:
     """Take the notes of the row's admission charted by the prediction time."""
     part: Notes = records.require("notes", "the plan's modalities")
-    first = np.searchsorted(part.admission, examples.admission, "left")
-    last = np.maximum(first, position(part.admission, part.time, examples.admission, examples.time, "right"))
+    first, last = _of_admission(part, examples)
     return Texts(first=first, last=last, kind=part.kind, text=part.text, time=part.time)

@@ -10,7 +10,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from client.cohorts.modalities import Films, Modality, Series, Texts, Visits
+from client.cohorts.modalities import Films, Modality, Orders, Series, Texts, Visits
+from common.clinical.examples import Lost
 from common.clinical.features import Features
 from common.exceptions import DataError
 from common.serialization import digest_json
@@ -31,12 +32,14 @@ class Cohort:
     label_names : tuple of k str
     features : Features
         n rows; no columns when the source tells nothing outright.
-    series, images, visits, notes
+    amount : (n,) float64, optional
+        The number that exclusive classes divide; a label like the others, never a feature.
+    series, images, visits, medications, notes
         The other modalities, None where the source has none or the plan wants none.
     references : mapping of str to (n,) float64
         Published scores shipped with the data: probability of the first label, NaN is none.
-    excluded : mapping of str to int
-        Inclusion rule to the candidates it lost, in the order the rules were applied.
+    excluded : mapping of str to Lost
+        Inclusion rule to what it took away, in the order the rules were applied.
     digest : str
         SHA-256 over the content of the input files.
     synthetic : bool
@@ -54,12 +57,14 @@ class Cohort:
     label_names: tuple[str, ...]
     features: Features
     references: Mapping[str, NDArray[np.float64]] = field(repr=False)
-    excluded: Mapping[str, int]
+    excluded: Mapping[str, Lost]
     digest: str
     synthetic: bool
+    amount: NDArray[np.float64] | None = field(default=None, repr=False)
     series: Series | None = None
     images: Films | None = None
     visits: Visits | None = None
+    medications: Orders | None = None
     notes: Texts | None = None
 
     def __post_init__(self) -> None:
@@ -67,10 +72,12 @@ class Cohort:
         n = len(self.patients)
         rows = [len(self.hours), len(self.features), *(len(score) for score in self.references.values())]
         rows += [len(modality.first) for modality in self.modalities.values()]
+        rows += [] if self.amount is None else [len(self.amount)]
         if self.labels.shape != (n, len(self.label_names)) or any(length != n for length in rows):
             raise DataError("the parts of the cohort differ in rows or labels", file="cohort")
-        for values in (self.patients, self.hours, self.labels, *self.references.values()):
-            values.setflags(write=False)
+        for values in (self.patients, self.hours, self.labels, self.amount, *self.references.values()):
+            if values is not None:
+                values.setflags(write=False)
         object.__setattr__(self, "references", MappingProxyType(dict(self.references)))
         object.__setattr__(self, "excluded", MappingProxyType(dict(self.excluded)))
 
@@ -92,8 +99,8 @@ class Cohort:
     def select(self, rows: NDArray[Any]) -> Self:
         """Return some rows (integers or a mask); `excluded` and `digest` stay those of the whole."""
         chosen = {item.name: getattr(self, item.name) for item in fields(self)}
-        for name in ("patients", "hours", "labels"):
-            chosen[name] = chosen[name][rows]
+        for name in ("patients", "hours", "labels", "amount"):
+            chosen[name] = None if chosen[name] is None else chosen[name][rows]
         chosen["features"] = self.features.take(rows)
         chosen["references"] = {name: score[rows] for name, score in self.references.items()}
         chosen |= {name: modality.select(rows) for name, modality in self.modalities.items()}

@@ -9,14 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.cohorts.modalities import Films
+from common.clinical.films import STANDING
 
-FRONTAL = ("AP", "PA")
-"""From the less to the more preferred: posteroanterior films are taken standing, at a distance that distorts less."""
 Choice = Literal["last", "first", "all"]
 
 
 def choose(films: Films, choice: Choice) -> Films:
-    """Keep frontal films: all of a row's, or one of its last or first examination.
+    """Keep all of a row's films, or one of its last or first examination.
 
     Of an examination (films of one time) a posteroanterior film is preferred; of several, the one nearest
     to that end of the row's films.
@@ -24,38 +23,24 @@ def choose(films: Films, choice: Choice) -> Films:
     Parameters
     ----------
     films : Films
-        Each row's films oldest first.
+        Each row's films oldest first; :func:`client.cohorts.assembling.assemble` takes frontal ones alone.
     choice : {"last", "first", "all"}
-
-    Returns
-    -------
-    Films
-        Rows without a frontal film have none.
     """
-    frontal = np.isin(films.view, FRONTAL)
-    before = np.concatenate([[0], np.cumsum(frontal)])
-    kept = replace(
-        films,
-        first=before[films.first],
-        last=before[films.last],
-        **{name: getattr(films, name)[frontal] for name in ("path", "view", "time", "row")},
-    )
-    if choice == "all" or not frontal.any():
-        return kept
-    present = kept.present
-    chosen = np.where(present, _best(kept, -1 if choice == "last" else 1), 0)
-    return replace(kept, first=chosen, last=chosen + present)
+    if choice == "all" or not films.present.any():
+        return films
+    chosen = np.where(films.present, _best(films, -1 if choice == "last" else 1), 0)
+    return replace(films, first=chosen, last=chosen + films.present)
 
 
 def _best(films: Films, step: Literal[-1, 1]) -> NDArray[np.int64]:
     """Walk from one end of each row's films through its examination; any position for a row without films."""
-    preference = np.array([FRONTAL.index(view) for view in films.view.tolist()])
+    preferred = films.view == STANDING
     ends = (films.last - 1, films.first) if step == -1 else (films.first, films.last - 1)
-    end, limit = (np.clip(edge, 0, len(preference) - 1) for edge in ends)
+    end, limit = (np.clip(edge, 0, len(preferred) - 1) for edge in ends)
     best, at, going = end, end, films.present
     while going.any():
         going = going & (at != limit)
         at = np.where(going, at + step, at)
         going = going & (films.time[at] == films.time[end])
-        best = np.where(going & (preference[at] > preference[best]), at, best)
+        best = np.where(going & (preferred[at] > preferred[best]), at, best)
     return best

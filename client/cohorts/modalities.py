@@ -1,4 +1,4 @@
-"""What a cohort may hold of a patient besides a table: series, films, visits, notes.
+"""What a cohort may hold of a patient besides a table: series, films, visits, medicines, notes.
 
 Each bundle has one entry a cohort row and keeps ``first`` and ``last``: row i owns the items
 ``first[i]:last[i]`` of shared arrays in order of time. Rows may share items: hourly
@@ -129,6 +129,24 @@ class Visits(Modality):
     code: NDArray[np.int32]
     start: NDArray[np.float64]
     end: NDArray[np.float64]
+    vocabulary: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Orders(Modality):
+    """Medicines ordered in the row's admission, oldest first.
+
+    Attributes
+    ----------
+    code : (o,) int32
+        Position in ``vocabulary``.
+    time : (o,) float64, hours on the source's clock
+    vocabulary : tuple of str
+        Codes as "RxNorm:1049221".
+    """
+
+    code: NDArray[np.int32]
+    time: NDArray[np.float64]
     vocabulary: tuple[str, ...]
 
 

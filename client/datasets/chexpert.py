@@ -18,8 +18,9 @@ import numpy as np
 from client.datasets.base import Select
 from client.datasets.reading import films
 from client.datasets.reading.csv import Tables
-from client.datasets.reading.films import FINDINGS, Listing
+from client.datasets.reading.films import Listing
 from client.datasets.reading.rows import Rows
+from common.clinical.findings import CHEXPERT
 from common.clinical.records import Records
 from common.exceptions import DataError
 
@@ -66,7 +67,7 @@ def sites(folder: Path, by: str) -> dict[str, Select]:
 def _rows(tables: Tables, split: str) -> Rows:
     if split not in SPLITS:
         raise DataError("no such split", file="data folder", fix=f"splits are {', '.join(SPLITS)}")
-    columns = ["path", "sex", "frontal/lateral", "ap/pa", *(name.lower() for name in FINDINGS)]
+    columns = ["path", "sex", "frontal/lateral", "ap/pa", *(name.lower() for name in CHEXPERT)]
     return tables.read(split, columns)
 
 
@@ -88,8 +89,8 @@ def _listing(rows: Rows) -> Listing:
         time=np.full(len(rows), np.nan),
         path=np.array([path for path, _, _ in found], np.str_),
         view=np.where(frontal, projection, "LATERAL"),
-        findings=films.labels(rows, {name: name.lower() for name in FINDINGS}),
-        finding_names=FINDINGS,
+        findings=films.labels(rows, {name: name.lower() for name in CHEXPERT}),
+        finding_names=CHEXPERT,
     )
 
 

@@ -23,7 +23,8 @@ from client.datasets.base import SYNTHETIC_MARKER, Select
 from client.datasets.reading import films
 from client.datasets.reading.csv import Tables
 from client.datasets.reading.dicom_header import Film, paths_of_dicomdir, read_film
-from client.datasets.reading.films import FINDINGS, NOT_MENTIONED, Listing
+from client.datasets.reading.films import Listing
+from common.clinical.findings import NOT_MENTIONED
 from common.clinical.records import Images, Records
 from common.exceptions import DataError
 from common.serialization import digest_json
@@ -116,9 +117,7 @@ def _findings(folder: Path, instances: Sequence[str]) -> tuple[tuple[str, ...], 
     with Tables(folder) as tables:
         if not tables.has(LABELS):
             return (), np.empty((len(instances), 0), np.int8), ""
-        header = tables.header(LABELS)
-        proper = {name.lower(): name for name in FINDINGS}
-        columns = {proper.get(name, name): name for name in header if name != KEY}
+        columns = films.finding_columns(tables.header(LABELS), (KEY,))
         rows = tables.read(LABELS, [KEY, *columns.values()])
         digest = tables.digest
     rows.require_filled(KEY)

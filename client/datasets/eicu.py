@@ -6,31 +6,36 @@ plausible ranges and vocabularies stand in `common/codes/eicu.json`. It is an al
 a column that is not in it (discharge times and places, lengths of stay, actual outcomes)
 cannot become a feature. A measurement outside its plausible range counts as missing.
 
+Measurements are those of the tables of vital signs, charts and laboratory values that are there; the demo has
+no laboratory, nurse charting or monitor table. Diagnoses are the codes that problems were given during the stay.
+
 Regions are those of the hospital table; a hospital without one belongs to no region's site.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-import common
 from client.datasets.base import Select, is_synthetic
+from client.datasets.reading.cache import Cache
 from client.datasets.reading.csv import Tables
+from client.datasets.reading.eicu_diagnoses import diagnoses
+from client.datasets.reading.eicu_measurements import Found, Whereabouts, height, measurements, wanted
 from client.datasets.reading.rows import Rows
+from common.clinical.code_sets import contents
 from common.clinical.plausible import Implausible, judge
 from common.clinical.records import NONE, Admissions, Known, Patients, Records, Stays
 from common.exceptions import DataError
+from common.serialization import digest_json
 
 DIVISIONS = ("region", "hospital")
-PARTS: frozenset[str] = frozenset()
+PARTS = frozenset({"diagnoses", "measurements"})
 STAY = "patientunitstayid"
 ADMISSION = "patienthealthsystemstayid"
 PERSON = "uniquepid"
@@ -82,7 +87,7 @@ class Variable:
         return np.where(outside, np.nan, values)[:, None], implausible if implausible.count else None
 
 
-def read(folder: Path, select: Select, parts: Collection[str], cache: Path) -> Records:  # noqa: ARG001
+def read(folder: Path, select: Select, parts: Collection[str], cache: Path) -> Records:
     """Read one site's stays.
 
     Parameters
@@ -110,6 +115,18 @@ def read(folder: Path, select: Select, parts: Collection[str], cache: Path) -> R
         people, person_of_stay = np.unique(stays.columns[PERSON].astype(np.str_), return_inverse=True)
         patients = Patients(people, _by_row(known, "gender=Male", person_of_stay, len(people)))
         admissions, admission_of_stay = _admissions(stays, person_of_stay, known)
+        found: dict[str, Any] = {}
+        if "diagnoses" in parts and tables.has("diagnosis"):
+            found["diagnoses"] = diagnoses(
+                tables, dict(zip(stays.columns[STAY], admission_of_stay.tolist(), strict=True))
+            )
+        digests = {"tables": tables.digest}
+        if "measurements" in parts and any(tables.has(name) for name in wanted()):
+            with Cache(cache) as kept:
+                told = _measurements(tables, kept, stays, admission_of_stay, known)
+            found["measurements"] = told.measurements
+            implausible += told.implausible
+            digests |= told.digests
         return Records(
             patients=patients,
             admissions=admissions,
@@ -117,7 +134,8 @@ def read(folder: Path, select: Select, parts: Collection[str], cache: Path) -> R
             known=known,
             references=references,
             implausible=implausible,
-            digest=tables.digest,
+            digest=digest_json(digests),
+            **found,
             synthetic=is_synthetic(folder),
             one_clock=False,
         )
@@ -150,7 +168,7 @@ def _admissions(stays: Rows, person_of_stay: NDArray[np.int64], known: Known) ->
     """Hospital admissions in the order of their people, each on a clock of its own from hour 0."""
     keys = np.char.add(np.char.zfill(person_of_stay.astype(np.str_), 9), stays.columns[ADMISSION].astype(np.str_))
     _, first, admission_of_stay = np.unique(keys, return_index=True, return_inverse=True)
-    died = stays.decode(STATUS, _codes()["outcome"])[first]
+    died = stays.decode(STATUS, contents("eicu")["outcome"])[first]
     length = (stays.measure(LEFT_HOSPITAL) - stays.measure(ENTERED_HOSPITAL))[first] / 60
     admissions = Admissions(
         patient=person_of_stay[first],
@@ -173,6 +191,15 @@ def _stays(stays: Rows, admission_of_stay: NDArray[np.int64]) -> Stays:
     )
 
 
+def _measurements(
+    tables: Tables, kept: Cache, stays: Rows, admission_of_stay: NDArray[np.int64], known: Known
+) -> Found:
+    start = -60 * stays.measure(ENTERED_HOSPITAL).astype(np.int64)
+    whereabouts = Whereabouts(stays.keys(STAY), admission_of_stay, start)
+    tall = height(known.values[:, known.names.index("admissionheight")], whereabouts, FIRST_DAY)
+    return measurements(tables, kept, whereabouts, tall)
+
+
 def _by_row(known: Known, name: str, rows: NDArray[np.int64], count: int) -> NDArray[np.float32]:
     """Give each person or admission its variable: the last value among the stays that have one."""
     values = known.values[:, known.names.index(name)]
@@ -193,22 +220,15 @@ def sites(folder: Path, by: str) -> dict[str, Select]:
     with Tables(folder) as tables:
         hospitals = tables.read("hospital", ["hospitalid", "region"])
     hospitals.require_unique("hospitalid")
-    hospitals.decode("region", dict.fromkeys(_codes()["regions"], 0.0))
+    hospitals.decode("region", dict.fromkeys(contents("eicu")["regions"], 0.0))
     if by == "region":
         return {name.lower(): Select(by, (name,)) for name in sorted(set(hospitals.columns["region"]) - {""})}
     numbers = sorted(hospitals.columns["hospitalid"], key=lambda number: (len(number), number))
     return {f"hospital-{number}": Select(by, (number,)) for number in numbers}
 
 
-@cache
-def _codes() -> dict[str, Any]:
-    text = (Path(common.__file__).parent / "codes" / "eicu.json").read_text(encoding="utf-8")
-    codes: dict[str, Any] = json.loads(text)
-    return codes
-
-
 def _variables() -> tuple[Variable, ...]:
-    return tuple(Variable(**entry) for entry in _codes()["variables"])
+    return tuple(Variable(**entry) for entry in contents("eicu")["variables"])
 
 
 def _columns(variables: tuple[Variable, ...], table: str) -> list[str]:

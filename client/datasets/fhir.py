@@ -1,21 +1,24 @@
 """FHIR R4: a folder of bundles or of a bulk export.
 
 HL7 FHIR R4 (4.0.1) and Bulk Data Access. `*.json` holds a Bundle (transaction, batch, collection, searchset),
-`*.ndjson` one resource a line; either may be gzip. Read are Patient, Encounter, Condition, Observation,
-ImagingStudy, DocumentReference and DiagnosticReport; resources of other types are passed over, as FHIR
-demands of a reader. Code lists stand in `common/codes/fhir.json`, measurements in `common/codes/loinc.json`.
+`*.ndjson` one resource a line; either may be gzip. Read are Patient, Encounter, Location, Condition, Observation,
+MedicationRequest, Medication, ImagingStudy, DocumentReference and DiagnosticReport; resources of other types are
+passed over, as FHIR demands of a reader. So are those that a modifier extension changes; of the types that others
+refer to they are refused. Code lists stand in `common/codes/fhir.json`, measurements in `common/codes/loinc.json`.
 
 A hospital admission is an Encounter that is part of no other and is of an inpatient class or has intensive
-care as a part; a stay is an Encounter coded as intensive care by type, serviceType or class. What happens in
-no such encounter belongs to the admission the patient was in at the time, and to none otherwise: visits to
-a doctor, and codes given there, are no admissions.
+care as a part; a stay is an Encounter coded as intensive care by type, serviceType or class, or the time that
+another one tells of in a Location of such a type, or in one that is part of it. What happens in no such encounter
+belongs to the admission the patient was in at the time, and to none otherwise: visits to a doctor, and codes given
+there, are no admissions.
 
 The clock counts hours since 1970-01-01T00:00Z. A date without a time of day is no moment: an admission or stay
 that begins with one is left out, and a value dated so counts from the last hour that the date may mean, anywhere
 on earth. Deaths become the outcome of admissions only: ``deceased[x]``, discharge dispositions and
 certificates of death are never a feature or a note.
 
-Films are files named by their SOP instance UID, as `1.2.840.99.dcm`, anywhere below the folder.
+Films are files named by their SOP instance UID, as `1.2.840.99.dcm`, anywhere below the folder. One without a file
+is left out, and so are all that share a UID, which belongs to one film in the world: whose it is, nobody can tell.
 """
 
 from __future__ import annotations
@@ -32,16 +35,21 @@ from client.datasets.reading.fhir.conditions import Conditions
 from client.datasets.reading.fhir.element import Element
 from client.datasets.reading.fhir.encounters import Encounters
 from client.datasets.reading.fhir.imaging import Imaging
+from client.datasets.reading.fhir.medications import MedicationRequests
 from client.datasets.reading.fhir.notes import Texts, together
 from client.datasets.reading.fhir.observations import Observations
 from client.datasets.reading.fhir.people import People
+from client.datasets.reading.fhir.places import Locations
 from client.datasets.reading.fhir.references import Index, Seen, names
 from common.clinical.records import Records
 from common.exceptions import DataError
 from common.serialization import digest_json
 
 DIVISIONS: tuple[str, ...] = ()
-PARTS = frozenset({"diagnoses", "measurements", "images", "notes"})
+PARTS = frozenset({"diagnoses", "medications", "measurements", "images", "notes"})
+
+SHARED = ("Patient", "Encounter", "Location", "Medication")
+"""Types that others refer to: the same one may come along in several bundles, and none can be passed over."""
 
 
 def read(folder: Path, select: Select, parts: Collection[str], cache: Path) -> Records:  # noqa: ARG001
@@ -52,8 +60,8 @@ def read(folder: Path, select: Select, parts: Collection[str], cache: Path) -> R
     Raises
     ------
     DataError
-        A file, entry, line or element is not as FHIR R4 has it, a reference to a patient or encounter leads
-        nowhere, a resource occurs twice, a unit is unknown, or there is no patient.
+        A file, entry, line or element is not as FHIR R4 has it, a reference to a patient, encounter or medication
+        leads nowhere, a resource occurs twice, a unit is unknown, or there is no patient.
     """
     files = fhir_files.find(folder)
     collected = _Collected(parts)
@@ -73,23 +81,28 @@ class _Collected:
     """All that is kept of the resources read so far."""
 
     def __init__(self, parts: Collection[str]) -> None:
-        patients, encounters = Index(), Index()
+        patients, encounters, locations = Index(), Index(), Locations()
         self._seen = Seen()
         self._people = People(patients)
-        self._encounters = Encounters(encounters, patients)
+        self._encounters = Encounters(encounters, patients, locations)
         self._observations = Observations(patients, encounters, measured="measurements" in parts)
         self._conditions = Conditions(patients, encounters)
+        self._medications = MedicationRequests(patients, encounters)
         self._imaging = Imaging(patients, encounters)
         self._texts = [Texts(kind, patients, encounters) for kind in ("DocumentReference", "DiagnosticReport")]
         self._parts = parts
-        self._others = 0
+        self._others = self._modified = 0
         self._readers: dict[str, Callable[[list[str], Element], None]] = {
             "Patient": self._people.add,
             "Encounter": self._encounters.add,
+            "Location": locations.add,
             "Observation": lambda _, resource: self._observations.add(resource),
         }
         if "diagnoses" in parts:
             self._readers["Condition"] = lambda _, resource: self._conditions.add(resource)
+        if "medications" in parts:
+            self._readers["Medication"] = self._medications.add_medication
+            self._readers["MedicationRequest"] = lambda _, resource: self._medications.add(resource)
         if "images" in parts:
             self._readers["ImagingStudy"] = self._imaging.add
         if "notes" in parts:
@@ -101,15 +114,23 @@ class _Collected:
         reader = self._readers.get(resource.path)
         if reader is None:
             self._others += 1
-            return
-        resource_names = names(full_url, resource)
-        self._seen.add(resource_names, resource)
-        reader(resource_names, resource)
+        elif not resource.modified:
+            resource_names = names(full_url, resource)
+            if resource.path not in SHARED:
+                self._seen.add(resource_names, resource)
+            reader(resource_names, resource)
+        elif resource.path in SHARED:
+            raise resource.wrong("changes the meaning in a way that is not understood", "modifierExtension")
+        else:
+            self._modified += 1
 
     def records(self, folder: Path, files: list[fhir_files.Found], digest: str) -> Records:
         """Resolve all references and put everything in order."""
         self._seen.require_unique(files)
-        left_out = {"resources of types that are not read": self._others}
+        left_out = {
+            "resources of types that are not read": self._others,
+            "resources with a modifier extension": self._modified,
+        }
         told, person_of = self._people.finish()
         if not told:
             raise DataError(f"no Patient in {folder}", file="data folder")
@@ -119,6 +140,8 @@ class _Collected:
         rest = (person_of, hospital, files, left_out)
         if "diagnoses" in self._parts:
             found["diagnoses"] = self._conditions.finish(*rest)
+        if "medications" in self._parts:
+            found["medications"] = self._medications.finish(*rest)
         if "measurements" in self._parts:
             found["measurements"] = self._observations.finish(*rest)
         if "notes" in self._parts:

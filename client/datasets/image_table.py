@@ -31,9 +31,10 @@ from numpy.typing import NDArray
 from client.datasets.base import Select
 from client.datasets.reading import films
 from client.datasets.reading.csv import Tables
-from client.datasets.reading.films import NOT_MENTIONED, UNCERTAIN, Listing
+from client.datasets.reading.films import Listing
 from client.datasets.reading.image_description import Description, Finding, describe
 from client.datasets.reading.rows import Rows
+from common.clinical.findings import NOT_MENTIONED, UNCERTAIN
 from common.clinical.records import Records
 from common.serialization import digest_json
 

@@ -22,8 +22,9 @@ from client.datasets import mimic_iv
 from client.datasets.base import ALL, Select
 from client.datasets.reading import films
 from client.datasets.reading.csv import Tables
-from client.datasets.reading.films import FINDINGS, NOT_MENTIONED, Listing
+from client.datasets.reading.films import Listing
 from client.datasets.reading.rows import Rows
+from common.clinical.findings import CHEXPERT, NOT_MENTIONED
 from common.clinical.records import Patients, Records
 from common.clinical.subset import of_patients
 from common.exceptions import DataError
@@ -118,12 +119,12 @@ def _findings(tables: Tables, rows: Rows) -> NDArray[np.int8]:
     """Read the findings of each film's study; a study that the labeller's table leaves out has none mentioned."""
     table = next((f"{RELEASE}-{name}" for name in LABELLERS if tables.has(f"{RELEASE}-{name}")), None)
     if table is None:
-        return np.full((len(rows), len(FINDINGS)), NOT_MENTIONED, np.int8)
-    told = tables.read(table, [PERSON, STUDY, *(name.lower() for name in FINDINGS)])
+        return np.full((len(rows), len(CHEXPERT)), NOT_MENTIONED, np.int8)
+    told = tables.read(table, [PERSON, STUDY, *(name.lower() for name in CHEXPERT)])
     told.require_unique(STUDY)
     position = {key: i for i, key in enumerate(zip(told.columns[PERSON], told.columns[STUDY], strict=True))}
-    nothing = np.full((1, len(FINDINGS)), NOT_MENTIONED, np.int8)
-    labelled = np.concatenate([films.labels(told, {name: name.lower() for name in FINDINGS}), nothing])
+    nothing = np.full((1, len(CHEXPERT)), NOT_MENTIONED, np.int8)
+    labelled = np.concatenate([films.labels(told, {name: name.lower() for name in CHEXPERT}), nothing])
     studies = zip(rows.columns[PERSON], rows.columns[STUDY], strict=True)
     return labelled[[position.get(study, -1) for study in studies]]
 
@@ -142,7 +143,7 @@ def _listing(rows: Rows, findings: NDArray[np.int8]) -> Listing:
         ),
         view=np.array([films.view(text) for text in rows.columns[VIEW]], np.str_),
         findings=findings,
-        finding_names=FINDINGS,
+        finding_names=CHEXPERT,
     )
 
 

@@ -2,8 +2,8 @@
 
 Johnson et al., Scientific Data 2023 (10:1). Which items are measurements, of what, in which unit stands in
 `common/codes/mimic_iv.json`; vital signs come from chartevents and the emergency department, laboratory
-values from labevents, each dated when it was charted or drawn. Ages above 89 are 91 in the
-files and 90 here.
+values from labevents, sputum cultures from procedureevents and microbiologyevents, each dated when it was
+charted or drawn. Ages above 89 are 91 in the files and 90 here.
 
 Dates are shifted, but their order is kept. What cannot be is refused, except what the publisher knows
 of: discharge times are entered by hand, and some lie up to a day before the admission or, of those who
@@ -29,8 +29,10 @@ from client.datasets.reading.cache import Cache
 from client.datasets.reading.csv import Tables
 from client.datasets.reading.events import extract, implausible
 from client.datasets.reading.mimic_emergency import vital_signs
-from client.datasets.reading.mimic_measurements import UNITS, Placed, Whereabouts, measurements, table
+from client.datasets.reading.mimic_measurements import Whereabouts, measurements, table
+from client.datasets.reading.mimic_sputum import specimens
 from client.datasets.reading.moments import HOUR, seconds
+from client.datasets.reading.placing import UNITS, Placed
 from client.datasets.reading.rows import Rows
 from common.clinical import icd
 from common.clinical.plausible import Implausible
@@ -45,7 +47,6 @@ NOTES = ("discharge", "radiology")
 OLDEST = 90
 DAY = 24
 _ADMITTED = [PERSON, ADMISSION, "admittime", "dischtime", "deathtime", "hospital_expire_flag"]
-_WHOLE = re.compile("[1-9][0-9]{0,17}", re.ASCII)
 _SHORT = re.compile(r".*\(([^()]+)\)")
 
 
@@ -77,17 +78,20 @@ def read(folder: Path, select: Select, parts: Collection[str], cache: Path) -> R
         found: dict[str, Any] = {}
         if "diagnoses" in parts:
             found["diagnoses"] = _diagnoses(hosp, rows)
-        digests = {"hosp": hosp.digest, "icu": icu.digest}
+        digests: dict[str, str] = {}
         if "measurements" in parts:
-            kept = Cache(cache)
-            paths = {"chartevents": icu.path("chartevents"), "labevents": hosp.path("labevents")}
-            digests |= {name: kept.digest(path) for name, path in paths.items()}
-            extracts = [(table(name), extract(path, table(name), kept)) for name, path in paths.items()]
-            also, outside, digests["ed"] = _vital_signs(folder / "ed", rows)
-            found["measurements"], found["left_out"] = measurements(extracts, also, _whereabouts(rows, admissions))
-            for name, path in paths.items():
-                outside += implausible(path, table(name), kept, UNITS)
+            with Cache(cache) as kept:
+                paths = _event_paths(hosp, icu)
+                digests |= {name: kept.digest(path) for name, path in paths.items()}
+                extracts = [(table(name), extract(path, table(name), kept)) for name, path in paths.items()]
+                also, outside, digests["ed"] = _vital_signs(folder / "ed", rows)
+                where = _whereabouts(rows, admissions)
+                also += specimens(hosp, where)
+                found["measurements"], found["left_out"] = measurements(extracts, also, where)
+                for name, path in paths.items():
+                    outside += implausible(path, table(name), kept, UNITS)
             found["implausible"] = outside
+        digests |= {"hosp": hosp.digest, "icu": icu.digest}
     if "notes" in parts and (folder / "note").is_dir():
         found["notes"], digests["note"] = _notes(folder / "note", rows, admissions)
     return Records(
@@ -228,6 +232,14 @@ def _notes(folder: Path, admissions: Rows, when: Admissions) -> tuple[Notes, str
     return Notes(admission[order], time[order], kinds[order], texts[order]), digest
 
 
+def _event_paths(hosp: Tables, icu: Tables) -> dict[str, Path]:
+    """Find the event tables; procedures, of which few are wanted, may be missing."""
+    paths = {"chartevents": icu.path("chartevents"), "labevents": hosp.path("labevents")}
+    if icu.has("procedureevents"):
+        paths["procedureevents"] = icu.path("procedureevents")
+    return paths
+
+
 def _vital_signs(folder: Path, admissions: Rows) -> tuple[list[Placed], tuple[Implausible, ...], str]:
     """Read the emergency department's vital signs, where the source has them."""
     if not folder.is_dir():
@@ -237,16 +249,11 @@ def _vital_signs(folder: Path, admissions: Rows) -> tuple[list[Placed], tuple[Im
 
 def _whereabouts(rows: Rows, admissions: Admissions) -> Whereabouts:
     return Whereabouts(
-        admission=_whole(rows, ADMISSION),
-        person=_whole(rows, PERSON),
+        admission=rows.keys(ADMISSION),
+        person=rows.keys(PERSON),
         start=admissions.start * HOUR,
         end=admissions.end * HOUR,
     )
-
-
-def _whole(rows: Rows, field: str) -> NDArray[np.int64]:
-    _refuse(rows, np.array([not _WHOLE.fullmatch(cell) for cell in rows.columns[field]], np.bool_), field, "no number")
-    return rows.columns[field].astype(np.int64)
 
 
 def _positions(rows: Rows, field: str, table: Rows, *, strict: bool = True) -> NDArray[np.int64]:

@@ -19,7 +19,7 @@ import numpy as np
 from client.datasets.base import Select
 from client.datasets.reading import films
 from client.datasets.reading.csv import Tables
-from client.datasets.reading.films import FINDINGS, Listing
+from client.datasets.reading.films import Listing
 from client.datasets.reading.nifti import require_volume
 from common.clinical.records import Images, Records
 from common.exceptions import DataError
@@ -71,8 +71,7 @@ def sites(folder: Path, by: str) -> dict[str, Select]:  # noqa: ARG001
 
 
 def _listing(tables: Tables) -> Listing:
-    proper = {name.lower(): name for name in FINDINGS}
-    findings = {proper.get(name, name): name for name in tables.header(TABLE) if name not in (PATH, PATIENT)}
+    findings = films.finding_columns(tables.header(TABLE), (PATH, PATIENT))
     rows = tables.read(TABLE, [PATH, PATIENT, *findings.values()])
     rows.require_filled(PATH)
     rows.require_filled(PATIENT)

@@ -29,10 +29,10 @@ from client.datasets.reading.challenge_records import (
     VARIABLES,
     Arrays,
     implausible,
-    load,
+    pack,
     parsing_digest,
     read_records,
-    save,
+    unpack,
 )
 from client.datasets.reading.csv import Tables
 from common.clinical.records import NONE, Admissions, Known, Measurements, Patients, Records, Stays
@@ -106,11 +106,8 @@ def _paths(folder: Path) -> dict[str, Path]:
 
 def _arrays(path: Path, digest: str, cache: Path) -> Arrays:
     """Parse a set, or take it from the cache; sites that read one folder at once wait for the first."""
-
-    def make(file: Path, _: Path) -> None:
-        save(file, read_records(path))
-
-    return load(Cache(cache).file("physionet2012", [parsing_digest(), digest], make))
+    inputs = [parsing_digest(), digest]
+    return unpack(Cache(cache).content("physionet2012", path, inputs, lambda: pack(read_records(path))))
 
 
 def _require_unique(sets: Sequence[Set]) -> None:

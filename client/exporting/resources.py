@@ -172,6 +172,21 @@ def condition(subject: Subject, name: str, encounter: str, code: str, version: i
     )
 
 
+def medication_request(
+    subject: Subject, name: str, encounter: str, time: float, coding: dict[str, str], *, over: bool
+) -> Resource:
+    """Write the order of a medicine; ``time`` is NaN where unknown, ``over`` tells whether the admission has ended."""
+    return subject.resource(
+        "MedicationRequest",
+        name,
+        status="completed" if over else "active",
+        intent="order",
+        medicationCodeableConcept={"coding": [coding]},
+        encounter=reference(encounter),
+        **({} if math.isnan(time) else {"authoredOn": subject.instant(time)}),
+    )
+
+
 def document(subject: Subject, name: str, encounter: str, time: float, kind: str, text: str) -> Resource:
     """Write a note."""
     attachment = {"contentType": "text/plain; charset=utf-8", "data": base64.b64encode(text.encode()).decode()}
@@ -199,6 +214,15 @@ def imaging_study(subject: Subject, name: str, films: Iterable[tuple[str, float,
         instance = {"uid": uid, "sopClass": DIGITAL_FILM}
         series.append({"uid": f"{uid}.1", "modality": DIGITAL_RADIOGRAPHY, "instance": [instance], **told})
     return subject.resource("ImagingStudy", name, status="available", series=series)
+
+
+@cache
+def medication_systems() -> dict[str, str]:
+    """Return the first URI of each code system of medicines that is read, by its name."""
+    systems: dict[str, str] = {}
+    for uri, name in fhir()["medication_systems"].items():
+        systems.setdefault(name, uri)
+    return systems
 
 
 @cache

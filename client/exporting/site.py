@@ -6,7 +6,7 @@ from pathlib import Path
 
 from client.cohorts.loading import read as read_records
 from client.datasets.base import Select, find
-from client.exporting.fhir import Exported, export
+from client.exporting.fhir import Exported, export, require_free
 from client.exporting.pseudonyms import key_of
 from client.settings import read
 from common.audit.event import Event, Kind
@@ -30,6 +30,7 @@ def export_site(folder: Path, to: Path, *, notes: bool) -> Exported:
     FedwardError
         As reading and :func:`client.exporting.fhir.export` raise, or the audit log cannot be written.
     """
+    require_free(to)
     settings = read(folder / "site.toml")
     data, state = settings.data, folder / settings.state
     state.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -40,9 +40,8 @@ def grow_global(site: Site, plan: Plan, request: BoostRequest) -> BoostReply | B
     )
     real = slice(0, fold.original)
     minimum = site.settings.policy.minimum_cell
-    tellable = all(
-        class_counts(labels, minimum).positives is not None for labels in (fold.labels[real], fold.held_out.labels)
-    )
+    sides = ((fold.labels[real], fold.people), (fold.held_out.labels, fold.held_out.patients))
+    tellable = all(class_counts(labels, people, minimum).positives is not None for labels, people in sides)
     return BoostReply(
         trees=list(trees),
         training_loss=_loss(fold.labels[real], probability(training[real])) if tellable else None,

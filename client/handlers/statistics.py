@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 
@@ -18,32 +19,31 @@ from client.site import Site
 from common.audit.event import Event, Kind, Value
 from common.clinical.records import NONE
 from common.clinical.variables import Layout, layout
-from common.disclosure import class_counts, suppress
+from common.disclosure import ClassCounts, class_counts, suppress
 from common.exceptions import PolicyRefusal
 from common.messages import NoisedStatisticsReply, NoisedStatisticsRequest, StatisticsReply, StatisticsRequest
 from common.plan import Plan
 from common.privacy.mechanisms import Below, noised, shares
-from common.serialization import digest_json, write_atomic
+from common.serialization import canonical, digest_json, parse, write_atomic
 
 
 def count(site: Site, plan: Plan, request: StatisticsRequest) -> StatisticsReply:  # noqa: ARG001
     """Count stays, positives and patients, and the tables the plan asks for as far as the site allows."""
     minimum = site.settings.policy.minimum_cell
     table, told, _ = _open(site, plan)
-    counts = class_counts(table.labels, minimum)
-    excluded = [suppress(stays, minimum) for stays in table.excluded.values()]
+    _bind(site, told)
+    counts = class_counts(table.labels, table.patients, minimum)
+    # Many stays of few people are few people.
+    excluded = [-1 if suppress(lost.people, minimum) is None else lost.candidates for lost in table.excluded.values()]
     people, persons = np.unique(table.patients, return_inverse=True)
-    # Less the stays or the positives, it would tell how many came back or did not have the outcome.
-    others = [count for count in (0, counts.total, counts.positives) if count is not None]
-    shown = all(suppress(abs(len(people) - other), minimum) is not None for other in others)
-    cells, moments = _tables(table, persons, told, minimum) if len(people) >= minimum else ([], {})
+    cells, moments = _tables(table, persons, told, minimum) if counts.total else ([], {})
     return StatisticsReply(
         minimum_cell=minimum,
-        patients=len(people) if shown else None,
+        patients=_patients(len(people), counts, minimum),
         stays=counts.total,
         positives=counts.positives,
         rules=list(table.excluded),
-        excluded=[-1 if stays is None else stays for stays in excluded],
+        excluded=excluded,
         cells=cells,
         moments=list(moments),
         means=[mean for mean, _ in moments.values()],
@@ -58,9 +58,9 @@ def count_noised(site: Site, plan: Plan, request: NoisedStatisticsRequest) -> No
         raise PolicyRefusal("the plan of this run states no epsilon")
     table, told, asked = _open(site, plan)
     question = [plan.data.source, plan.task, plan.label, plan.modalities, plan.statistics.model_dump(mode="json")]
-    kept = site.state / "statistics" / f"{digest_json([question, len(told.features), table.digest])}.json"
+    rows = [site.settings.data.by, site.settings.data.values, table.digest]
+    kept = _folder(site) / f"{digest_json([question, len(told.features), rows])}.json"
     if not kept.exists():
-        kept.parent.mkdir(exist_ok=True, mode=0o700)
         each = shares(epsilon, len(asked.labels), len(asked.features))
         spent = float(each[0] * len(told.labels) + each[1] * len(told.features))
         details: dict[str, Value] = {"for": "statistics", "epsilon": spent, "unit": "patient", "question": kept.stem}
@@ -100,6 +100,36 @@ def _open(site: Site, plan: Plan) -> tuple[Table, Layout, Layout]:
     for variable in asked.features:
         tabulating.require_unit(table.units, variable)
     return table, asked if policy.described(site.settings.policy) else Layout(asked.labels, ()), asked
+
+
+def _patients(people: int, counts: ClassCounts, minimum: int) -> int | None:
+    """Return how many people there are, or None where with the other counts it would tell a small one.
+
+    Less the stays or the positives, it would tell how many came back or did not have the outcome. And of
+    few people with several stays, a class or cell just large enough would tell how many are not in it.
+    """
+    if counts.total is None or (people < counts.total and people < 2 * minimum):
+        return None
+    others = [count for count in (0, counts.total, counts.positives) if count is not None]
+    told = all(suppress(abs(people - other), minimum) is not None for other in others)
+    return people if told else None
+
+
+def _bind(site: Site, told: Layout) -> None:
+    """Keep the edges over which numbers are told; no later plan is told others."""
+    asked = {variable.name: list(variable.edges) for variable in told.features if variable.continuous}
+    if not asked:
+        return
+    file = _folder(site) / "edges.json"
+    before = parse(file.read_bytes()) if file.exists() else {}
+    policy.permit_edges(before, asked)
+    write_atomic(file, canonical({**before, **asked}))
+
+
+def _folder(site: Site) -> Path:
+    folder = site.state / "statistics"
+    folder.mkdir(exist_ok=True, mode=0o700)
+    return folder
 
 
 def _tables(

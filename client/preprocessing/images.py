@@ -90,6 +90,8 @@ class Batch:
 def prepare(path: Path, row: int, form: Form) -> NDArray[np.float32]:
     """Read one film; (c, size, size) float32.
 
+    Depends on nothing else, and it, what it takes, gives and raises can be pickled: worker processes may run it.
+
     Parameters
     ----------
     path : Path

@@ -36,13 +36,13 @@ def term_counts(notes: Texts) -> Features:
     Returns
     -------
     Features
-        (n, 4 c), named ``concept_status``, over all notes of a row; NaN where it has none.
+        (n, 4 c), named ``note_concept_status``, over all notes of a row; NaN where it has none.
     """
-    names = tuple(f"{concept}_{status}" for concept in concepts() for status in STATUSES)
+    names = tuple(f"note_{concept}_{status}" for concept in concepts() for status in STATUSES)
     column = {name: place for place, name in enumerate(names)}
 
     def cells(text: str) -> Iterable[int]:
-        return (column[f"{concept}_{status}"] for concept, status in mentions(text))
+        return (column[f"note_{concept}_{status}"] for concept, status in mentions(text))
 
     values: NDArray[np.float32] = _by_row(notes, cells, len(names)).toarray()
     values[~notes.present] = np.nan

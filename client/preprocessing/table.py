@@ -1,4 +1,4 @@
-"""What trees are trained on: a cohort's table and series as one row of numbers each, for one label."""
+"""What trees are trained on: one row of numbers each, for one label."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.cohorts.cohort import Cohort
-from common.clinical.features import Features
+from client.preprocessing.columns import columns
+from common.clinical.examples import Lost
 from common.clinical.records import NONE
 from common.exceptions import DataError
 from common.serialization import digest_json
@@ -34,8 +35,8 @@ class Table:
     feature_names, units : tuple of f str
     references : mapping of str to (n,) float64
         Published scores: probability of label 1, NaN is none.
-    excluded : mapping of str to int
-        Inclusion rule to the candidates it lost.
+    excluded : mapping of str to Lost
+        Inclusion rule to what it took away.
     digest : str
         SHA-256 over the content of the input files.
     synthetic : bool
@@ -54,7 +55,7 @@ class Table:
     feature_names: tuple[str, ...]
     units: tuple[str, ...]
     references: Mapping[str, NDArray[np.float64]] = field(repr=False)
-    excluded: Mapping[str, int]
+    excluded: Mapping[str, Lost]
     digest: str
     synthetic: bool
 
@@ -94,7 +95,7 @@ class Table:
 
 
 def build(cohort: Cohort, label: int) -> Table:
-    """Take the rows with a known answer; features and the summary of the series side by side.
+    """Take the rows with a known answer; for features see :func:`client.preprocessing.columns.columns`.
 
     Parameters
     ----------
@@ -105,18 +106,16 @@ def build(cohort: Cohort, label: int) -> Table:
     Raises
     ------
     DataError
-        No row's answer is known, or there is nothing to learn from.
+        No row's answer is known, there is nothing to learn from, or nobody has a modality.
     """
     answers = cohort.labels[:, label]
     known = answers != NONE
     if not known.any():
         raise DataError(f"no row has a known answer to '{cohort.label_names[label]}'", file="cohort", field="labels")
-    features = _features(cohort)
-    if not features.names:
-        raise DataError("no features", file="cohort", fix="name a modality in the plan that this source has")
+    features = columns(cohort)
     excluded = dict(cohort.excluded)
     if not known.all():
-        excluded["answer unknown"] = int((~known).sum())
+        excluded["answer unknown"] = Lost.of(cohort.patients, known)
     return Table(
         patients=cohort.patients[known],
         features=features.values[known],
@@ -129,11 +128,3 @@ def build(cohort: Cohort, label: int) -> Table:
         digest=cohort.digest,
         synthetic=cohort.synthetic,
     )
-
-
-def _features(cohort: Cohort) -> Features:
-    if cohort.series is None:
-        return cohort.features
-    from client.preprocessing.summary import summarise
-
-    return cohort.features.beside(summarise(cohort.series))

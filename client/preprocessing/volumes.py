@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -11,11 +13,77 @@ from nibabel.spaces import vox2out_vox
 from numpy.typing import NDArray
 from scipy.ndimage import affine_transform
 
-from client.datasets.reading.nifti import FILE, LIMIT, Volume
+from client.datasets.reading.nifti import FILE, LIMIT, Volume, read_volume
 from common.exceptions import DataError
 
 Plane = Literal["axial", "coronal", "sagittal"]
 _AXIS = {"sagittal": 0, "coronal": 1, "axial": 2}
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a model takes.
+
+    Attributes
+    ----------
+    slices : int
+        How many, evenly spaced; the ends of the volume are left out.
+    size : int
+        Sides of a slice, pixels.
+    spacing : float
+        Sides of a pixel, mm.
+    plane : {"axial", "coronal", "sagittal"}
+    """
+
+    slices: int = 8
+    size: int = 224
+    spacing: float = 1.0
+    plane: Plane = "axial"
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Shape of one volume: (slices, size, size)."""
+        return (self.slices, self.size, self.size)
+
+
+def prepare(path: Path, row: int, form: Form) -> NDArray[np.float32]:
+    """Read one volume, of a series the first; (slices, size, size) float32.
+
+    The voxels that are not 0 have mean 0 and standard deviation 1, without bounds; what surrounds them has one value.
+    Depends on nothing else: worker processes may run it.
+
+    Parameters
+    ----------
+    path : Path
+    row : int
+        Where the source lists the volume; what an error names.
+    form : Form
+
+    Raises
+    ------
+    DataError
+        The volume cannot be read, or shows nothing.
+    """
+    try:
+        volume = resample(read_volume(path), (form.spacing,) * 3)
+        volume = standardise(fit(volume, form.plane, form.size))
+    except DataError as error:
+        raise DataError(error.problem, file="volume", row=row, field=error.field) from None
+    return slices(volume, form.plane, np.linspace(0, 1, form.slices + 2)[1:-1].tolist())
+
+
+def fit(volume: Volume, plane: Plane, size: int) -> Volume:
+    """Crop slices of a plane about their centre, or surround them with zeros, to (size, size)."""
+    shape = volume.values.shape
+    wanted = [length if axis == _AXIS[plane] else size for axis, length in enumerate(shape)]
+    begin = [(length - want) // 2 for length, want in zip(shape, wanted, strict=True)]
+    pairs = list(zip(begin, wanted, shape, strict=True))
+    values = np.zeros(wanted, np.float32)
+    inside = tuple(slice(max(-first, 0), min(length - first, want)) for first, want, length in pairs)
+    values[inside] = volume.values[tuple(slice(max(first, 0), first + want) for first, want, _ in pairs)]
+    affine = volume.affine.copy()
+    affine[:3, 3] += affine[:3, :3] @ begin
+    return Volume(values, affine)
 
 
 def resample(volume: Volume, spacing: tuple[float, float, float], limit: int = LIMIT) -> Volume:

@@ -73,24 +73,25 @@ def evaluate(
 ) -> EvaluateReply:
     """Figures with patient-bootstrap intervals, and counts per score bin where shared.
 
-    Nothing is told when a class among the held-out stays, or among the others, is a small cell: its
+    Nothing is told when a class among the held-out stays, or among the others, is of few people: its
     count could be worked out.
     """
     rows = table.select(held_out)
-    tellable = all(
-        class_counts(labels, minimum_cell).positives is not None for labels in (rows.labels, table.labels[~held_out])
-    )
+
+    def tellable(some: Table) -> bool:
+        return class_counts(some.labels, some.patients, minimum_cell).positives is not None
+
+    told = tellable(rows) and tellable(table.select(~held_out))
     references = {
         name: score
         for name, score in rows.references.items()
-        if class_counts(rows.labels[~np.isnan(score)], minimum_cell).positives is not None
-        and _both_classes(rows.labels, score)
+        if tellable(rows.select(~np.isnan(score))) and _both_classes(rows.labels, score)
     }
     candidates = {**probabilities, **references}
     figures: dict[str, list[float]] = {metric: [] for metric in metrics.METRICS}
     negatives: list[int] = []
     positives: list[int] = []
-    if tellable and _both_classes(rows.labels, rows.labels.astype(np.float64)):
+    if told and _both_classes(rows.labels, rows.labels.astype(np.float64)):
         for scores in candidates.values():
             known = ~np.isnan(scores)
             labels, values, patients = rows.labels[known], scores[known], rows.patients[known]

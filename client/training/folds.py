@@ -22,8 +22,8 @@ class Fold:
     ----------
     features, labels : (m, f) float32 and (m,) int8
         Training rows: the ``original`` ones first, then what resampling added.
-    original : int
-        How many training rows are real stays.
+    people : (original,) int64
+        Whose training row it is, as far as rows are real stays: numbers.
     held_out : Table
         Stays of held-out patients, never resampled.
     note : str
@@ -32,9 +32,14 @@ class Fold:
 
     features: NDArray[np.float32]
     labels: NDArray[np.int8]
-    original: int
+    people: NDArray[np.int64]
     held_out: Table
     note: str
+
+    @property
+    def original(self) -> int:
+        """How many training rows are real stays."""
+        return len(self.people)
 
 
 def divide(table: Table, plan: Plan, site: str, seed: int, fold: int) -> Fold:
@@ -51,4 +56,5 @@ def divide(table: Table, plan: Plan, site: str, seed: int, fold: int) -> Fold:
     resampling.check_fold(features, labels)
     rng = seeding.generator(seed, site, fold, "resampling")
     resampled = resampling.find(plan.resampling).resample(features, labels, rng)
-    return Fold(resampled.features, resampled.labels, len(labels), table.select(split.held_out), resampled.note)
+    people = np.unique(table.patients[split.train], return_inverse=True)[1]
+    return Fold(resampled.features, resampled.labels, people, table.select(split.held_out), resampled.note)

@@ -24,6 +24,8 @@ from common.clinical.icd import FORMS, category, distinct
 from common.clinical.records import NONE, Diagnoses
 from common.exceptions import DataError
 
+UNTITLED = 0.01
+"""Of the codes so many may lack a title: a dictionary may be older than the last of them."""
 Groups = Callable[[int, str], Collection[int]]
 """The numbers of the groups that a code of a version of ICD belongs to."""
 
@@ -39,15 +41,19 @@ class CodeSet:
         As a report says it.
     prefixes : mapping of int to tuple of str
         By version of ICD: what the codes begin with, upper case, without dot.
+    seventh : str
+        Seventh characters that a code of ICD-10-CM may have; "" is any, and none.
     """
 
     name: str
     meaning: str
     prefixes: Mapping[int, tuple[str, ...]]
+    seventh: str = ""
 
     def covers(self, version: int, code: str) -> bool:
         """Tell whether a code belongs to the set."""
-        return code.startswith(self.prefixes[version])
+        active = version != 10 or not self.seventh or code[6:] in tuple(self.seventh)
+        return active and code.startswith(self.prefixes[version])
 
 
 def read(file: str, name: str) -> tuple[CodeSet, ...]:
@@ -57,6 +63,7 @@ def read(file: str, name: str) -> tuple[CodeSet, ...]:
             entry["name"],
             entry["meaning"],
             {version: tuple(entry[f"icd{version}"].split()) for version in FORMS},
+            entry.get("seventh", ""),
         )
         for entry in contents(file)[name]
     )
@@ -148,11 +155,14 @@ def entitled(diagnoses: Diagnoses, admissions: int, patterns: Sequence[re.Patter
     Raises
     ------
     DataError
-        The source brings no titles.
+        The source brings no titles, or none of so many codes that labels would be missed.
     """
+    fix = "put the source's dictionary of codes beside them (MIMIC-IV: hosp/d_icd_diagnoses, whole and undamaged)"
     if diagnoses.title is None:
-        raise DataError("the source brings no titles of its codes", file="diagnoses", field="title")
+        raise DataError("the source brings no titles of its codes", file="diagnoses", field="title", fix=fix)
     titles = diagnoses.title.tolist()
+    if (untitled := titles.count("")) > UNTITLED * len(titles):
+        raise DataError(f"{untitled} of {len(titles)} codes have no title", file="diagnoses", field="title", fix=fix)
     place = {title: at for at, title in enumerate(dict.fromkeys(titles))}
     groups = [[at for at, pattern in enumerate(patterns) if pattern.fullmatch(title)] for title in place]
     found = np.zeros((admissions, len(patterns)), np.bool_)

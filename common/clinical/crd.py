@@ -6,8 +6,8 @@ discharge; without films it is the 24 hours.
 
 The twelve features are those of the study, repaired. Diagnosis codes are assigned after discharge, so
 diabetes, HIV, smoking and cough are known from earlier admissions only, and unknown to the first one. Oxygen is
-the saturation, not the inspired fraction. Vital signs and laboratory values are the first from 24 hours
-before admission (the emergency department) to 24 hours after it.
+the saturation, not the inspired fraction, which is among the series. Vital signs and laboratory values are
+the first from 24 hours before admission (the emergency department) to 24 hours after it.
 """
 
 from __future__ import annotations
@@ -65,9 +65,17 @@ def task(name: str, title: str, labels: tuple[Label, ...], answers: Callable[[Re
     )
 
 
-def by_codes(name: str, title: str) -> Task:
-    """Make a task whose labels are the code sets listed under its name in `common/codes/crd.json`."""
-    sets = read("crd", name)
+def by_codes(name: str, title: str, like: str | None = None) -> Task:
+    """Make a task whose labels are the code sets listed under its name in `common/codes/crd.json`.
+
+    Parameters
+    ----------
+    name, title : str
+    like : str, optional
+        A list whose sets it has, but for those of its own.
+    """
+    own = {each.name: each for each in read("crd", name)}
+    sets = tuple(own.get(each.name, each) for each in read("crd", like or name))
 
     def answers(records: Records) -> NDArray[np.bool_]:
         diagnoses: Diagnoses = records.require("diagnoses", title)
@@ -80,7 +88,7 @@ def _examples(records: Records, answers: NDArray[np.bool_]) -> Examples:
     diagnoses: Diagnoses = records.require("diagnoses", "the study of chronic respiratory disease")
     admissions = records.admissions
     flow = (
-        Flow.of(len(admissions))
+        Flow.of(admissions.patient)
         .keep(f"age unknown or below {ADULT}", admissions.age >= ADULT)
         .keep("length of admission unknown or zero", admissions.end > admissions.start)
         .keep("no diagnosis codes", np.isin(np.arange(len(admissions)), diagnoses.admission))

@@ -5,12 +5,42 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from common.clinical.records import NONE, Columns
+from common.clinical.columns import Columns, require_answers
+from common.clinical.records import NONE
 from common.exceptions import DataError
+
+
+class Lost(NamedTuple):
+    """What one inclusion rule took away.
+
+    Attributes
+    ----------
+    candidates : int
+        Stays, admissions or films that broke the rule and none before it.
+    people : int
+        Whose they were.
+    patients : int
+        How many of those people have no candidate left.
+    left : int
+        Candidates that are left.
+    """
+
+    candidates: int
+    people: int
+    patients: int
+    left: int
+
+    @classmethod
+    def of(cls, patient: NDArray[Any], holds: NDArray[np.bool_]) -> Self:
+        """Count by whose each candidate is, (c,), and whether the rule holds for it, (c,) bool."""
+        broken, left = np.unique(patient[~holds]), np.unique(patient[holds])
+        gone = np.setdiff1d(broken, left, assume_unique=True)
+        return cls(int((~holds).sum()), len(broken), len(gone), int(holds.sum()))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -31,8 +61,10 @@ class Examples(Columns):
         for films without a time, which then have no other features.
     labels : (n, k) int8
         1, 0, or -1 unknown.
-    excluded : mapping of str to int
-        Inclusion rule to the candidates it lost, in the order the rules were applied.
+    excluded : mapping of str to Lost
+        Inclusion rule to what it took away, in the order the rules were applied.
+    amount : (n,) float64, optional
+        The number that exclusive classes divide, such as hours that remain.
     """
 
     patient: NDArray[np.int64]
@@ -42,35 +74,44 @@ class Examples(Columns):
     start: NDArray[np.float64]
     time: NDArray[np.float64]
     labels: NDArray[np.int8]
-    excluded: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    excluded: Mapping[str, Lost] = field(default_factory=lambda: MappingProxyType({}))
+    amount: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         """Check lengths, labels and times."""
         super().__post_init__()
-        if self.labels.ndim != 2 or not bool(np.isin(self.labels, (NONE, 0, 1)).all()):
-            raise DataError("labels are not 0, 1 or unknown, one column a label", file="examples")
+        require_answers(self.labels, NONE, "examples")
         if np.isnan(self.time[self.image == NONE]).any():
             raise DataError("the prediction time of an example that is about no film is unknown", file="examples")
 
 
 @dataclass(frozen=True, eq=False)
 class Flow:
-    """Candidates that pass one inclusion rule after the other, and how many each rule lost.
+    """Candidates that pass one inclusion rule after the other, and what each rule took away.
+
+    Attributes
+    ----------
+    patient : (candidates,) int64
+        Whose each candidate is.
+    rows : (n,) int64
+        Candidates that are left.
+    excluded : mapping of str to Lost
 
     Examples
     --------
-    >>> flow = Flow.of(4).keep("age below 18", np.array([20, 17, 40, 50]) >= 18)
-    >>> flow.rows.tolist(), dict(flow.excluded)
-    ([0, 2, 3], {'age below 18': 1})
+    >>> flow = Flow.of(np.array([0, 0, 1, 2])).keep("age below 18", np.array([17, 20, 16, 50]) >= 18)
+    >>> flow.rows.tolist(), flow.excluded["age below 18"]
+    ([1, 3], Lost(candidates=2, people=2, patients=1, left=2))
     """
 
+    patient: NDArray[np.int64]
     rows: NDArray[np.int64]
-    excluded: Mapping[str, int]
+    excluded: Mapping[str, Lost]
 
     @classmethod
-    def of(cls, candidates: int) -> Flow:
-        """Begin with all candidates."""
-        return cls(np.arange(candidates), {})
+    def of(cls, patient: NDArray[np.int64]) -> Flow:
+        """Begin with all candidates, told by whose each is."""
+        return cls(patient, np.arange(len(patient)), {})
 
     def keep(self, otherwise: str, holds: NDArray[np.bool_]) -> Flow:
         """Keep the candidates for which a rule holds.
@@ -82,5 +123,6 @@ class Flow:
         holds : (candidates,) bool
             Over all candidates, in their order.
         """
-        kept = self.rows[holds[self.rows]]
-        return Flow(kept, {**self.excluded, otherwise: len(self.rows) - len(kept)})
+        kept = holds[self.rows]
+        lost = Lost.of(self.patient[self.rows], kept)
+        return Flow(self.patient, self.rows[kept], {**self.excluded, otherwise: lost})

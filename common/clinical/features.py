@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from common.clinical.records import Columns
-from common.exceptions import DataError
+from common.clinical.columns import Columns, require_named
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -31,11 +30,7 @@ class Features(Columns):
     def __post_init__(self) -> None:
         """Check that names, units and values fit."""
         super().__post_init__()
-        f = len(self.names)
-        if self.values.ndim != 2 or self.values.shape[1] != f or len(set(self.names)) != f or len(self.units) != f:
-            raise DataError("feature names or units do not fit the values", file="features")
-        if np.isinf(self.values).any():
-            raise DataError("features are infinite", file="features")
+        require_named(self.values, self.names, self.units, "features")
 
     def beside(self, other: Features) -> Features:
         """Join the columns of another table of the same rows."""

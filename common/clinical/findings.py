@@ -7,10 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from common.clinical.records import Images
+from common.clinical import films
+from common.clinical.records import NONE, Images
 from common.exceptions import DataError
-from common.tasks.base import Label
+from common.tasks.base import Label, Task
 
+UNCERTAIN, NOT_MENTIONED = -1, -2
+"""What a film's finding can be besides 1 (present) and 0 (absent)."""
 NO_FINDING = "No Finding"
 CHEXPERT = (
     "Atelectasis",
@@ -28,7 +31,7 @@ CHEXPERT = (
     "Pneumothorax",
     "Support Devices",
 )
-"""The observations of the CheXpert labeller (Irvin et al., AAAI 2019)."""
+"""The 14 observations of the CheXpert labeller (Irvin et al., AAAI 2019), as MIMIC-CXR-JPG orders them."""
 NIH = (
     "Atelectasis",
     "Cardiomegaly",
@@ -46,13 +49,20 @@ NIH = (
     "Hernia",
 )
 """The findings of ChestX-ray14 (Wang et al., CVPR 2017)."""
-ABNORMAL = tuple(dict.fromkeys(name for name in (*CHEXPERT, *NIH) if name not in (NO_FINDING, "Support Devices")))
+KNOWN = tuple(dict.fromkeys((*CHEXPERT, *NIH)))
+ABNORMAL = tuple(name for name in KNOWN if name not in (NO_FINDING, "Support Devices"))
 """What is not there on a normal film; a tube or a pacemaker may be."""
 
 
-def labels(names: Sequence[str]) -> tuple[Label, ...]:
-    """Make one label a finding."""
-    return tuple(Label(name.lower().replace(" ", "_"), f"{name} on the film") for name in names)
+def radiology(name: str, title: str, names: Sequence[str]) -> Task:
+    """Make the task that asks for each of these findings; films of which no finding is mentioned are left out."""
+
+    def answers(images: Images) -> NDArray[np.int8]:
+        mentioned = (images.findings != NOT_MENTIONED).any(axis=1)
+        return np.where(mentioned[:, None], present(images, names), NONE).astype(np.int8)
+
+    labels = tuple(Label(each.lower().replace(" ", "_"), f"{each} on the film") for each in names)
+    return films.task(name, title, labels, "multilabel", answers, "no finding mentioned")
 
 
 def present(images: Images, names: Sequence[str]) -> NDArray[np.bool_]:

@@ -27,7 +27,7 @@ def single_stays(records: Records) -> Flow:
     stays, admissions = records.stays, records.admissions
     stays_of_admission = np.bincount(stays.admission, minlength=len(admissions))
     flow = (
-        Flow.of(len(stays))
+        Flow.of(admissions.patient[stays.admission])
         .keep(f"age unknown or below {ADULT}", admissions.age[stays.admission] >= ADULT)
         .keep("several stays in one admission", stays_of_admission[stays.admission] == 1)
     )

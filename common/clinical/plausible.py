@@ -35,7 +35,7 @@ class Implausible:
         The first few of these, by 1-based data row, or by the record's place in its archive; empty where the
         file is too long to keep count.
     uneven : int
-        Values within the range that are no whole numbers where only such make sense.
+        Values within the range that are no whole numbers where only such make sense, or words where numbers are.
     """
 
     file: str

@@ -8,44 +8,21 @@ table point to rows of another by position. Text identifiers never leave the sit
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from common.clinical.columns import Columns, require_order, require_rows
 from common.clinical.plausible import Implausible
 from common.exceptions import DataError
 
 NONE = -1
 """Position of a row that does not exist; label that is unknown."""
-PARTS = ("diagnoses", "measurements", "images", "notes")
+PARTS = ("diagnoses", "medications", "measurements", "images", "notes")
 """What a source may have besides people, admissions and stays; it reads only what is wanted of these."""
-
-
-@dataclass(frozen=True, eq=False)
-class Columns:
-    """Arrays of one length, read-only; kept out of ``repr``, which ends up in logs and tracebacks."""
-
-    def __post_init__(self) -> None:
-        """Freeze the arrays and check their lengths."""
-        lengths = set()
-        for item in fields(self):
-            values = getattr(self, item.name)
-            if isinstance(values, np.ndarray):
-                lengths.add(len(values))
-                values.setflags(write=False)
-        if len(lengths) > 1:
-            raise DataError("columns of different lengths", file=type(self).__name__.lower())
-
-    def __len__(self) -> int:
-        """Count the rows."""
-        return next(len(v) for item in fields(self) if isinstance(v := getattr(self, item.name), np.ndarray))
-
-    def __repr__(self) -> str:
-        """Name the table and its size, never its content."""
-        return f"<{type(self).__name__}: {len(self)} rows>"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -155,6 +132,27 @@ class Diagnoses(Columns):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+class Medications(Columns):
+    """Medicines ordered, sorted by admission, then time.
+
+    Attributes
+    ----------
+    admission : (o,) int64
+    time : (o,) float64, hours
+        When it was ordered; NaN is unknown.
+    code : (o,) str
+        As its system writes it.
+    system : (o,) str
+        Such as "RxNorm" or "ATC".
+    """
+
+    admission: NDArray[np.int64]
+    time: NDArray[np.float64]
+    code: NDArray[np.str_]
+    system: NDArray[np.str_]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Measurements(Columns):
     """Irregular measurements, sorted by admission, then time.
 
@@ -261,6 +259,7 @@ class Records:
     synthetic: bool
     known: Known | None = None
     diagnoses: Diagnoses | None = None
+    medications: Medications | None = None
     measurements: Measurements | None = None
     images: Images | None = None
     notes: Notes | None = None
@@ -272,18 +271,18 @@ class Records:
     def __post_init__(self) -> None:
         """Check that every position points to a row, and the order that cutting at a time relies on."""
         people, admissions, stays = len(self.patients), len(self.admissions), len(self.stays)
-        _require_rows(self.admissions.patient, people, "admissions")
-        _require_rows(self.stays.admission, admissions, "stays")
-        for name in ("diagnoses", "measurements", "notes"):
+        require_rows(self.admissions.patient, people, "admissions")
+        require_rows(self.stays.admission, admissions, "stays")
+        for name in ("diagnoses", "medications", "measurements", "notes"):
             if (part := getattr(self, name)) is not None:
-                _require_rows(part.admission, admissions, name)
+                require_rows(part.admission, admissions, name)
         if self.images is not None:
-            _require_rows(self.images.patient, people, "images")
-            _require_order(self.images.patient, self.images.time, "images")
-        for name in ("measurements", "notes"):
+            require_rows(self.images.patient, people, "images")
+            require_order(self.images.patient, self.images.time, "images")
+        for name in ("medications", "measurements", "notes"):
             if (part := getattr(self, name)) is not None:
-                _require_order(part.admission, part.time, name)
-        _require_order(self.admissions.patient, self.admissions.start, "admissions")
+                require_order(part.admission, part.time, name)
+        require_order(self.admissions.patient, self.admissions.start, "admissions")
         lengths = [*(len(score) for score in self.references.values()), len(self.known) if self.known else stays]
         if any(length != stays for length in lengths):
             raise DataError("not one row a stay", file="records")
@@ -297,7 +296,8 @@ class Records:
             Naming the part and what needs it.
         """
         if (found := getattr(self, part)) is None:
-            raise DataError(f"the source holds no {part}, which {why} needs", file="records")
+            named = "features of its own" if part == "known" else part
+            raise DataError(f"the source holds no {named}, which {why} needs", file="records")
         return found
 
     def require_one_clock(self, why: str) -> None:
@@ -310,17 +310,3 @@ class Records:
         """
         if not self.one_clock:
             raise DataError(f"the order of a person's admissions is unknown, which {why} needs", file="records")
-
-
-def _require_rows(positions: NDArray[Any], rows: int, table: str) -> None:
-    wrong = np.flatnonzero((positions < 0) | (positions >= rows))
-    if len(wrong):
-        raise DataError("points to a row that does not exist", file=table, row=int(wrong[0]) + 1)
-
-
-def _require_order(group: NDArray[Any], time: NDArray[np.float64], table: str) -> None:
-    """Rows of one group lie together in order of time, unknown times last."""
-    forward = (time[1:] >= time[:-1]) | np.isnan(time[1:])
-    wrong = np.flatnonzero((group[1:] < group[:-1]) | (group[1:] == group[:-1]) & ~forward)
-    if len(wrong):
-        raise DataError("rows are not in order of their owner and time", file=table, row=int(wrong[0]) + 2)

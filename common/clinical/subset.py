@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from common.clinical.records import NONE, Columns, Records
+from common.clinical.columns import Columns
+from common.clinical.records import NONE, Records
 
 C = TypeVar("C", bound=Columns)
 
@@ -48,7 +49,7 @@ def _narrowed(
     person, admission = _new_positions(people), _new_positions(admissions)
     parts: dict[str, Any] = {
         name: None if (part := getattr(records, name)) is None else _taken(part, admissions[part.admission], admission)
-        for name in ("diagnoses", "measurements", "notes")
+        for name in ("diagnoses", "medications", "measurements", "notes")
     }
     images = records.images
     if images is not None:

@@ -96,14 +96,15 @@ def containing(
     (n,) int64
         Rows of ``start``; -1 where there is none, or where several come into question.
     """
-    by_start, by_end = np.lexsort((start, owner)), np.lexsort((end, owner))
     if not len(owner):
         return np.full(len(wanted), NONE)
+    by_start, by_end = np.lexsort((start, owner)), np.lexsort((end, owner))
     begun = position(owner[by_start], start[by_start], wanted, moment, "right")
     ended = position(owner[by_end], end[by_end], wanted, moment, "left")
     soon = position(owner[by_start], start[by_start], wanted, moment + before, "right")
-    inside = by_start[np.maximum(begun - 1, 0)]  # the last to begin, which may have ended inside another
+    # Of rows that have begun less rows that have ended, where one is left, the sum of their numbers is that one.
+    opened, closed = (np.concatenate([[0], np.cumsum(order)]) for order in (by_start, by_end))
+    inside = opened[begun] - closed[ended]
     ahead = by_start[np.minimum(begun, len(owner) - 1)]
-    lies_inside = (begun - ended == 1) & ~(end[inside] < moment)
     lies_before = (begun == ended) & (soon - begun == 1)
-    return np.where(lies_inside, inside, np.where(lies_before, ahead, NONE))
+    return np.where(begun - ended == 1, inside, np.where(lies_before, ahead, NONE))

@@ -10,6 +10,7 @@ another is how many patients were measured once. The first cell of every variabl
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -140,7 +141,8 @@ def _variable(name: str, positions: tuple[int, ...], columns: Sequence[str], sta
         if stated:
             raise PlanError(f"statistics: key 'ranges.{name}': {name} has categories, not a range")
         return Variable(name, positions, categories=categories)
-    public = _public().get(name) or _public().get(name.removesuffix("_mean")) or {}
+    spellings = (name, name.removesuffix("_mean"), re.sub("_[0-9]+$", "_", name))
+    public = next((_public()[spelling] for spelling in spellings if spelling in _public()), {})
     if stated or "range" in public:
         return _of_range(name, positions, () if stated else tuple(public["units"]), stated or public["range"])
     if "values" in public:

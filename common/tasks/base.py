@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from common import extensions
+from common import extensions, task_metrics
 from common.clinical.examples import Examples
 from common.clinical.features import Features
 from common.clinical.records import Records
@@ -48,7 +48,7 @@ class Task:
     kind : {"binary", "multilabel", "multiclass"}
         "multiclass" labels exclude each other: exactly one column of a row is 1.
     metrics : tuple of str
-        What the field reports for this task, the first one decides.
+        What the field reports for this task, the first one decides; see :mod:`common.task_metrics`.
     parts : tuple of str
         Parts of the records the task cannot do without; see ``common.clinical.records.PARTS``.
     examples : callable
@@ -57,6 +57,15 @@ class Task:
         Records and examples to the task's own features, when the field defines them for it.
     feature_parts : tuple of str
         Parts of the records those features are made of; read only when a plan wants the table.
+    candidate : str
+        What the inclusion rules look at, where it holds several of the unit; by default the unit.
+    levels : tuple of float
+        What a prediction of each class amounts to, where classes divide a number (``Examples.amount``).
+
+    Raises
+    ------
+    PlanError
+        When there is no such metric.
     """
 
     name: str
@@ -70,6 +79,14 @@ class Task:
     examples: Callable[[Records], Examples]
     features: Callable[[Records, Examples], Features] | None = None
     feature_parts: tuple[str, ...] = ()
+    candidate: str = ""
+    levels: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse metrics that nobody can compute."""
+        object.__setattr__(self, "candidate", self.candidate or self.unit)
+        for metric in self.metrics:
+            task_metrics.find(metric)
 
     def label(self, name: str | None) -> int:
         """Return a label's column; a task with one label needs no name.
@@ -83,7 +100,8 @@ class Task:
         if name is None and len(known) == 1:
             return 0
         if name not in known:
-            raise PlanError(f"task '{self.name}' has several labels; key 'label' is one of {', '.join(known)}")
+            wrong = "several labels" if name is None else f"no label '{name}'"
+            raise PlanError(f"task '{self.name}' has {wrong}; key 'label' is one of {', '.join(known)}")
         return known.index(name)
 
 

@@ -38,4 +38,5 @@ TASK = Task(
     metrics=("auprc", "auroc"),
     parts=(),
     examples=examples,
+    candidate="ICU stay",
 )

@@ -16,10 +16,11 @@ def examples(records: Records) -> Examples:
     stays, admissions = records.stays, records.admissions
     known: Known = records.require("known", "in-hospital mortality after the first day")
     died = admissions.died[stays.admission]
-    flow = Flow.of(len(stays)).keep("no outcome", died != NONE).keep("no APACHE rows", known.recorded)
+    flow = Flow.of(admissions.patient[stays.admission]).keep("no outcome", died != NONE)
+    flow = flow.keep("no APACHE rows", known.recorded)
     rows = flow.rows
     return Examples(
-        patient=admissions.patient[stays.admission[rows]],
+        patient=flow.patient[rows],
         admission=stays.admission[rows],
         stay=rows,
         image=np.full(len(rows), NONE),

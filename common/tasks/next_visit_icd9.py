@@ -6,12 +6,10 @@ causes (E) are left out. An admission with a code of ICD-10-CM is left out too: 
 
 from __future__ import annotations
 
-import numpy as np
-
-from common.clinical.code_sets import carried, categories
+from common.clinical.code_sets import categories
 from common.clinical.examples import Examples
 from common.clinical.next_visit import on_arrival
-from common.clinical.records import Diagnoses, Records
+from common.clinical.records import Records
 from common.tasks.base import Label, Task
 
 CATEGORIES = (*(f"{n:03}" for n in range(1, 1000)), *(f"V{n:02}" for n in range(1, 92)))
@@ -19,11 +17,7 @@ CATEGORIES = (*(f"{n:03}" for n in range(1, 1000)), *(f"V{n:02}" for n in range(
 
 def examples(records: Records) -> Examples:
     """One example an adult's admission coded in ICD-9-CM."""
-    diagnoses: Diagnoses = records.require("diagnoses", "predicting the next visit")
-    admissions = len(records.admissions)
-    found = carried(diagnoses, admissions, categories(9, CATEGORIES), len(CATEGORIES))
-    mixed = np.isin(np.arange(admissions), diagnoses.admission[diagnoses.version != 9])
-    return on_arrival(records, found, "coded in ICD-10-CM, or external causes only", np.any(found, axis=1) & ~mixed)
+    return on_arrival(records, categories(9, CATEGORIES), len(CATEGORIES), only=9)
 
 
 TASK = Task(

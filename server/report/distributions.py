@@ -6,19 +6,18 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
+from common.page_style import FAINT, INK, QUIET, ink_on, shade
 from server.report import description
-from server.report.drawing import DOTTED, FAINT, INK, QUIET, WIDTH, Style, canvas, short
+from server.report.drawing import DOTTED, WIDTH, Style, canvas, short
 from server.results import Distribution, Results, TableAtSite
 
 COLORS = ("#0072b2", "#d55e00", "#00875f", "#b1568c", "#2b2f36", "#c07d00", "#5d3a9b", "#3c8fc4")
 """Of sites; with more sites than colours none has one. Okabe and Ito's hues as in the other plots."""
 MOST_HISTOGRAMS, MOST_LACKING, MOST_APART = 12, 40, 24
 _ACROSS = 4
-_SHADES = LinearSegmentedColormap.from_list("missing", ["#f0f5fa", "#0b4f86"])
 
 
 def site_color(site: str, sites: Sequence[str]) -> str:
@@ -111,11 +110,11 @@ def apart(results: Results) -> list[Distribution]:
 def _cell(axes: Axes, column: int, row: int, share: float, *, few: bool) -> None:
     """One cell of the map; few is withheld as a small count, its share not written."""
     hatched: Style = {"facecolor": "#f6f7f9", "hatch": "/////", "edgecolor": "#c9d0d8", "linewidth": 0}
-    shaded: Style = {"facecolor": _SHADES(share), "linewidth": 0}
+    shaded: Style = {"facecolor": shade(share), "linewidth": 0}
     axes.add_patch(Rectangle((column - 0.47, row - 0.44), 0.94, 0.88, **(hatched if few else shaded)))
     if not few:
         text = f"{share:.0%}" if 0.005 <= share <= 0.995 or share in (0, 1) else ("<1%" if share < 0.5 else ">99%")
-        axes.text(column, row, text, ha="center", va="center", fontsize=7.5, color="white" if share > 0.55 else INK)
+        axes.text(column, row, text, ha="center", va="center", fontsize=7.5, color=ink_on(share))
 
 
 def _histogram(axes: Axes, variable: Distribution, results: Results, sites: Sequence[str]) -> None:

@@ -14,13 +14,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from common.page_style import FAINT, INK, QUIET
 from server.report.summary import Line
 from server.results import OVERALL
 
 Style = dict[str, Any]
 Finish = Callable[[str, str], str]
 
-INK, QUIET, FAINT = "#1d2530", "#667080", "#dfe3e8"
 DOTTED = (0, (1, 1.3))
 NAMES_WIDTH, NAME_HEIGHT = 0.58, 0.062  # of an axes
 WIDTH = 4.7  # inches; small, so that text stays legible when the page shrinks to a phone

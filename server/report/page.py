@@ -13,12 +13,12 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from common.metrics import METRICS
+from common.page_style import QUIET
 from common.plan import Plan, from_json
 from common.serialization import parse, write_atomic
 from common.tasks.base import find
 from server.report import description, distributions, method, plots, tables
 from server.report.answer import answer, leading, point, span, tally
-from server.report.drawing import QUIET
 from server.report.style import CSS
 from server.report.summary import Line, federated_label, lines, local_lines, of_kind
 from server.report.tables import Cell, Row

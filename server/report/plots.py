@@ -9,14 +9,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
+from common.page_style import FAINT, INK, QUIET
 from common.score_histogram import calibration, precision_recall_points, roc_points
 from server.report.drawing import (
     DOTTED,
-    FAINT,
-    INK,
     NAME_HEIGHT,
     NAMES_WIDTH,
-    QUIET,
     Style,
     canvas,
     drawn,

@@ -11,7 +11,8 @@ from common.boosting.model import Model, ModelHeader
 from common.boosting.transfer import pack
 from common.exceptions import CheckpointError
 from common.messages import BoostReply, BoostRequest
-from common.plan import BoostingStage, Repetition
+from common.plan import Repetition
+from common.stages import BoostingStage
 from server.results import Round, StageHistory
 from server.stages.study import Study, chain_name
 from strategies import base

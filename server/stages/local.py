@@ -6,7 +6,8 @@ from pydantic import BaseModel, ConfigDict
 
 from common.boosting.model import Model, ModelHeader
 from common.messages import LocalReply, LocalRequest
-from common.plan import LocalStage, Repetition
+from common.plan import Repetition
+from common.stages import LocalStage
 from server.results import Exchange
 from server.stages.study import Study, chain_name, exchange
 

@@ -15,7 +15,8 @@ from rich.console import Console
 
 from common import extensions
 from common.exceptions import ConfigurationError, DeploymentError
-from common.plan import BoostingStage, Data, EvaluateStage, Plan, Sites, Split, StatisticsStage, Synthetic, Trees
+from common.plan import Data, Plan, Sites, Split, Synthetic, Trees
+from common.stages import BoostingStage, EvaluateStage, StatisticsStage
 
 FEWEST_STAYS = 150
 """A hospital with fewer cases withholds its class counts, and there is no agreed base score."""

@@ -8,7 +8,8 @@ import jinja2
 from markupsafe import Markup
 from matplotlib.axes import Axes
 
-from server.report.drawing import FAINT, INK, QUIET, canvas
+from common.page_style import FAINT, INK, QUIET
+from server.report.drawing import canvas
 from server.report.style import CSS
 from simulations.leakage.measuring import ARMS, METRICS
 from simulations.leakage.summary import Line, conclusion, interval, percents

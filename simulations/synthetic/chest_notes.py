@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from client.datasets.reading.films import FINDINGS, NOT_MENTIONED, UNCERTAIN
+from common.clinical.findings import CHEXPERT, NOT_MENTIONED, UNCERTAIN
 
 HEDGED = 0.2
 """A reader is unsure within this part of the limit."""
@@ -59,7 +59,7 @@ _REPORT = """EXAMINATION: CHEST ({view})
 
 INDICATION: {age}-year-old {sex} with {complaint}.
 
-FINDINGS:
+CHEXPERT:
 {findings}
 
 IMPRESSION:
@@ -103,7 +103,7 @@ def film_report(
     findings : dict of str to int
         1 present, 0 absent, -1 uncertain, -2 not mentioned, by the labeller's names.
     """
-    found = dict.fromkeys(FINDINGS, NOT_MENTIONED)
+    found = dict.fromkeys(CHEXPERT, NOT_MENTIONED)
     strength = {**signs, "fluid": max(signs["fluid_right"], signs["fluid_left"])}
     said, remarkable = [], []
     for sight in SIGHTS:
@@ -127,7 +127,7 @@ def film_report(
     if found["Consolidation"] == 1:
         found["Lung Opacity"], found["Pneumonia"] = 1, UNCERTAIN
         remarkable.append("Pneumonia cannot be excluded.")
-    if not any(found[name] in (1, UNCERTAIN) for name in FINDINGS if name != "Support Devices"):
+    if not any(found[name] in (1, UNCERTAIN) for name in CHEXPERT if name != "Support Devices"):
         found["No Finding"] = 1
     sex = "man" if male else "woman"
     impression = "\n".join(remarkable) or "No acute cardiopulmonary process."

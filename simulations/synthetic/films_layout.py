@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from client.datasets.reading.films import FINDINGS, NOT_MENTIONED
+from common.clinical.findings import CHEXPERT, NOT_MENTIONED
 from common.seeding import generator, seed
 from simulations.synthetic import chest_films
 from simulations.synthetic.chest_anatomy import Signs, build
@@ -43,7 +43,7 @@ def tables(rows: Columns, taken: Columns, findings: Sequence[Mapping[str, int]],
     share = np.array([seed(base, "split", who) % 1000 / 1000 for who in keys["subject_id"].tolist()])
     labels = {
         name: np.array(["" if found[name] == NOT_MENTIONED else f"{found[name]:.1f}" for found in findings])
-        for name in FINDINGS
+        for name in CHEXPERT
     }
     meanings = {"AP": "antero-posterior", "PA": "postero-anterior"}
     metadata = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from client.datasets.reading.films import FINDINGS
+from common.clinical.findings import CHEXPERT
 
 CXR = "mimic-cxr-2.0.0"
 HEADERS = {
@@ -36,7 +36,7 @@ HEADERS = {
             PatientOrientationCodeSequence_CodeMeaning""",
         f"{CXR}-split": "dicom_id study_id subject_id split",
     }.items()
-} | {f"{CXR}-{labeller}": ("subject_id", "study_id", *FINDINGS) for labeller in ("chexpert", "negbio")}
+} | {f"{CXR}-{labeller}": ("subject_id", "study_id", *CHEXPERT) for labeller in ("chexpert", "negbio")}
 
 
 class Lab(NamedTuple):

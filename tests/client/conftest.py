@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,9 +14,6 @@ from flwr.supercore.task_identity import TaskIdentity
 
 from client import site as sites
 from client.answering import answer
-from client.cohorts.cohort import Cohort
-from client.cohorts.loading import load
-from client.datasets.base import Select
 from client.site import Site
 from common import records
 from common.audit.event import Entry, Head
@@ -26,8 +22,8 @@ from common.boosting.model import Model, ModelHeader
 from common.boosting.transfer import pack
 from common.messages import REPLY_TO, Behind, BoostRequest, Header, LocalRequest, Payload, Refusal
 from common.plan import Plan, from_json
-from common.tasks.base import Task
 from simulations.synthetic.eicu_layout import generate
+from tests.reading import load_once
 
 PLAN: dict[str, Any] = {
     "name": "trial",
@@ -63,12 +59,6 @@ PLAN: dict[str, Any] = {
     ],
 }
 Handler = Callable[[Site, Plan, Any], Payload]
-
-
-@functools.cache
-def load_once(source: str, folder: Path, task: Task, select: Select, modalities: tuple[str, ...]) -> Cohort:
-    """Cohorts are frozen, so tests may share them."""
-    return load(source, folder, task, select, modalities, folder / "cache")  # type: ignore[arg-type]
 
 
 @dataclass
@@ -160,7 +150,7 @@ def open_ward(
 ) -> Iterator[Callable[..., Ward]]:
     """Open a site over one of the hospitals, or over another folder of tables."""
     TaskIdentity.task_id, TaskIdentity.run_id, TaskIdentity.node_id = 1, 1, 0  # building a message reads them
-    monkeypatch.setattr(sites, "load", lambda *arguments: load_once(*arguments[:-1]))  # all but the cache
+    monkeypatch.setattr(sites, "load", load_once)
 
     def open_(
         name: str = "ward-1",

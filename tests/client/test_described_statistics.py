@@ -100,6 +100,22 @@ def test_a_site_of_few_people_tells_no_table(ward_for: Any, monkeypatch: pytest.
     assert (reply.cells, reply.moments, reply.patients) == ([], [], None)
 
 
+def told_of_age(ward: Any, limits: tuple[float, float], plan_for: Any, run: str, reopened: Any) -> Any:
+    plan = plan_for(features=["age"], ranges={"age": list(limits)})
+    return replace(reopened(ward), plan=plan, run=run).ask(StatisticsRequest(), count)
+
+
+def test_two_ranges_of_a_variable_are_not_told_one_after_the_other(ward_for: Any, plan_for: Any, reopened: Any) -> None:
+    """Cells of 5 and of 5.05 years: fewer below 50 than below 50.5 would be how many are just fifty."""
+    ward = ward_for(features=["age"])
+    first = told_of_age(ward, (0.0, 100.0), plan_for, "run-2", reopened)
+    assert told_of_age(ward, (0.0, 100.0), plan_for, "run-3", reopened).cells == first.cells
+    refusal = told_of_age(ward, (0.0, 101.0), plan_for, "run-4", reopened)
+    assert (refusal.code, "told age over (0, 100) before" in refusal.reason) == ("PolicyRefusal", True)
+    refusal = told_of_age(ward, (0.0, 101.0), plan_for, "run-5", reopened)  # nor does asking again help
+    assert refusal.code == "PolicyRefusal"
+
+
 def test_a_plan_that_asks_for_counts_gets_no_table(ward_for: Any) -> None:
     reply = ward_for().ask(StatisticsRequest(), count)
     assert (reply.cells, reply.moments) == ([], [])
@@ -215,6 +231,15 @@ def test_the_same_question_in_another_plan_is_the_same_noise_and_another_is_not(
     other = replace(ward, plan=plan_for(**{**NOISE, "epsilon": 1.6}), run="run-3")
     assert other.ask(NoisedStatisticsRequest(), count_noised).cells != first.cells
     assert spent(ward) == [1.5, 1.6]
+
+
+def test_other_rows_of_the_same_files_are_another_question(ward_for: Any, reopened: Any) -> None:
+    ward = ward_for(**NOISE)
+    first = ward.ask(NoisedStatisticsRequest(), count_noised)
+    ward.file.write_text(ward.file.read_text().replace('values = ["2"]', 'values = ["1"]'))
+    second = replace(reopened(ward), run="run-2").ask(NoisedStatisticsRequest(), count_noised)
+    assert second.cells != first.cells
+    assert spent(ward) == [1.5, 1.5]
 
 
 def test_the_log_says_what_is_spent_before_any_noise_is_drawn(ward_for: Any, monkeypatch: pytest.MonkeyPatch) -> None:

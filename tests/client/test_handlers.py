@@ -6,7 +6,7 @@ import itertools
 import re
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -32,6 +32,7 @@ from client.site import software
 from common import metrics, seeding
 from common.boosting.model import Model, ModelHeader, to_xgboost_json
 from common.boosting.transfer import pack
+from common.clinical.examples import Lost
 from common.disclosure import ClassCounts
 from common.exceptions import ModelError
 from common.messages import (
@@ -251,7 +252,7 @@ def table_of(stays: int, positives: int, patients: int, **excluded: int) -> Tabl
         feature_names=("age",),
         units=("year",),
         references={},
-        excluded=excluded,
+        excluded={rule: Lost(lost, lost, lost, stays) for rule, lost in excluded.items()},
         answers=(np.arange(stays)[:, None] < positives).astype(np.int8),
         digest="00" * 32,
         synthetic=True,
@@ -276,11 +277,20 @@ def test_counts_by_hand(plan: Plan) -> None:
     assert told(100, 40, 90) == (100, 40, None)  # ten came back
     assert told(100, 40, 45) == (100, 40, None)  # five did not have the outcome
     assert told(10, 0, 10) == (None, None, None)
+    assert told(20, 0, 12) == (None, None, None)
+    assert told(60, 30, 21) == (60, 30, None)
+    assert told(60, 30, 12) == (60, 30, None)
+    assert told(60, 30, 10) == (None, None, None)
 
 
 def test_exclusions_by_hand(plan: Plan) -> None:
     reply = counted(table_of(100, 40, 80, none=0, few=3, ten=10, eleven=11), plan)
     assert (reply.rules, reply.excluded) == (["none", "few", "ten", "eleven"], [0, -1, -1, 11])
+
+
+def test_many_stays_of_few_people_are_a_small_count(plan: Plan) -> None:
+    table = replace(table_of(100, 40, 80), excluded={"few": Lost(50, 10, 0, 100), "many": Lost(50, 11, 0, 100)})
+    assert counted(table, plan).excluded == [-1, 50]
 
 
 def test_three_positives_are_withheld_at_a_real_site(open_ward: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -291,18 +301,34 @@ def test_three_positives_are_withheld_at_a_real_site(open_ward: Any, monkeypatch
     assert (reply.stays, reply.positives) == (len(ward.site.table(ward.plan).labels), None)
 
 
-def worlds(largest: int) -> Iterator[tuple[int, int, int]]:
-    for stays in range(1, largest + 1):
-        yield from ((stays, positives, patients) for positives in range(stays + 1) for patients in range(1, stays + 1))
+def test_thirty_deaths_of_ten_people_are_withheld(plan: Plan) -> None:
+    table = table_of(120, 30, 80)
+    ten = replace(table, patients=np.array([f"P-{k % 10 if k < 30 else k}" for k in range(120)]))
+    assert counted(table, plan).positives == 30
+    assert counted(ten, plan).positives is None
+
+
+def stays_of(ill: int, well: int, both: int, more_ill: int, more_well: int) -> Table:
+    """One row for each who is ever ill, ever well or both, and more rows of the last or first of them."""
+    died = [*range(ill), *range(ill + well, ill + well + both)]
+    lived = [*range(ill, ill + well + both)]
+    rows = [*died, *died[-1:] * more_ill, *lived, *lived[:1] * more_well]
+    deaths = len(died) + len(died[-1:]) * more_ill
+    return replace(table_of(len(rows), deaths, len(rows)), patients=np.array([f"P-{person}" for person in rows]))
 
 
 def test_no_small_count_can_be_worked_out(plan: Plan) -> None:
     """An adversary keeps every hospital that would have replied so; what they agree on is betrayed."""
-    minimum, alike = 4, defaultdict(list)
-    for stays, positives, patients in worlds(14):
-        reply = counted(table_of(stays, positives, patients), plan, minimum)
-        counts = (stays, positives, stays - positives, patients, stays - patients, patients - positives)
-        alike[reply.stays, reply.positives, reply.patients].append(counts)
+    minimum, alike = 3, defaultdict(list)
+    for world in itertools.product(range(8), range(8), range(5), range(6), range(6)):
+        table = stays_of(*world)
+        if 0 < len(table.labels) <= 12:
+            ill, well, both = world[:3]
+            stays, positives, patients = len(table.labels), int(table.labels.sum()), ill + well + both
+            reply = counted(table, plan, minimum)
+            rows = (stays, positives, stays - positives, stays - patients)
+            counts = (*rows, patients, ill, well, ill + both, well + both)
+            alike[reply.stays, reply.positives, reply.patients].append(counts)
     betrayed = [
         found[0]
         for found in alike.values()
@@ -382,11 +408,12 @@ def test_figures_are_those_of_the_held_out_patients(ward: Any) -> None:
 def test_a_score_shipped_with_the_data_is_judged_unless_it_has_few_cases(
     open_ward: Any, monkeypatch: pytest.MonkeyPatch, deaths: int, told: bool
 ) -> None:
-    """Known for the first deaths among the held-out patients and for some of the survivors."""
+    """Known for the first people who died among the held-out, and for some of the survivors."""
 
     def known(table: Table) -> NDArray[np.bool_]:
-        died = table.labels * (splits.fold_of(table.patients, seed=7, folds=2) == 0)
-        return np.where(table.labels == 1, np.cumsum(died) <= deaths, np.arange(len(died)) % 5 > 0)
+        died = (table.labels == 1) & (splits.fold_of(table.patients, seed=7, folds=2) == 0)
+        first = np.unique(table.patients[died])[:deaths]
+        return np.where(table.labels == 1, np.isin(table.patients, first), np.arange(len(died)) % 5 > 0)
 
     def shipped(table: Table) -> Table:
         scores = np.random.default_rng(0).random(len(table.labels))
@@ -485,6 +512,30 @@ def test_a_small_class_among_the_held_out_or_the_others_is_not_told(
     assert isinstance(reply, EvaluateReply)
     assert bool(reply.auroc) == bool(reply.brier) == bool(reply.positives) == told
     assert reply.candidates[0] == "fedxgb_bagging"
+
+
+@pytest.mark.parametrize(("people", "told"), [(11, True), (10, False)])
+@pytest.mark.parametrize("away", [True, False], ids=["held out", "the others"])
+def test_a_class_of_many_rows_of_few_people_is_small(
+    open_ward: Any, monkeypatch: pytest.MonkeyPatch, people: int, told: bool, away: bool
+) -> None:
+    """On one side every row of the first people is a death, thrice; on the other nothing is small."""
+
+    def thrice(table: Table) -> Table:
+        side = (splits.fold_of(table.patients, seed=7, folds=2) == 0) == away
+        died = np.isin(table.patients, np.unique(table.patients[side])[:people])
+        died |= ~side & (np.arange(len(side)) % 2 == 0)
+        return replace(table, labels=died.astype(np.int8)).select(np.tile(np.arange(len(side)), 3))
+
+    build = sites.build
+    monkeypatch.setattr(sites, "build", lambda *arguments: thrice(build(*arguments)))
+    ward = open_ward("ward-2", values=["2"])
+    counts = ward.ask(StatisticsRequest(), count)
+    evaluated = ward.ask(evaluation(ward, {"fedxgb_bagging": [Model(ward.header())]}, [0]), score)
+    losses = first_round(ward)
+    assert counts.positives is not None  # of the whole cohort neither class is small
+    assert bool(evaluated.auroc) == bool(evaluated.positives) == told
+    assert [loss is not None for loss in (losses.training_loss, losses.held_out_loss)] == [told, told]
 
 
 def test_models_are_not_kept_for_an_evaluation(ward: Any) -> None:
@@ -627,6 +678,7 @@ def with_rows(monkeypatch: pytest.MonkeyPatch, training: tuple[int, int], held_o
 
     def smaller(*arguments: Any) -> Table:
         table = build(*arguments)
+        table = table.select(np.unique(table.patients, return_index=True)[1])
         away = splits.fold_of(table.patients, seed=7, folds=2) == 0
         rank = np.where(away, np.cumsum(away), np.cumsum(~away))
         rows, deaths = (np.where(away, there, here) for here, there in zip(training, held_out, strict=True))
@@ -644,7 +696,7 @@ def test_a_loss_that_would_tell_three_deaths_is_withheld_by_the_rule_alone(
     ward = open_ward("ward-2", values=["2"])
     reply = first_round(ward)
     assert (reply.training_loss, reply.held_out_loss) == (None, None)
-    monkeypatch.setattr("client.handlers.boost.class_counts", lambda labels, _: ClassCounts(len(labels), 0))
+    monkeypatch.setattr("client.handlers.boost.class_counts", lambda labels, *_: ClassCounts(len(labels), 0))
     leaking = first_round(ward)
     assert leaking.trees == reply.trees
     assert round(deaths_from(leaking.training_loss or 0, 40)) == 3

@@ -1,19 +1,36 @@
-"""A site's SuperNode answers the message it took before it takes another, with Flower's own state and loop."""
+"""What is repaired and shortened in a site's SuperNode, with Flower's own state and loop."""
 
 from __future__ import annotations
 
 import copy
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from flwr.app import Message, RecordDict
+from flwr.cli.build import build_fab_from_disk
+from flwr.cli.install import install_from_fab
 from flwr.supercore.object_store import ObjectStoreFactory
 from flwr.supercore.task_identity import TaskIdentity
 from flwr.supernode import start_client_internal
 from flwr.supernode.nodestate import NodeStateFactory
 
-from client.launching import _in_step
+from client.launching import _in_step, _once, _Pace
+
+ROOT = Path(__file__).parents[2]
+PROJECT = """
+[project]
+name = "probe"
+version = "1.0.0"
+[tool.flwr.app]
+publisher = "test"
+[tool.flwr.app.components]
+serverapp = "app:app"
+clientapp = "app:app"
+"""
 
 
 class Node:
@@ -83,3 +100,55 @@ def test_a_turn_without_a_late_reply_sends_one(node: Node) -> None:
     node.answer(only)
     push(state=node.state, object_store=node.store, send=node.send, push_object=lambda *_object: None)
     assert node.sent == ["only"]
+
+
+def test_a_bundle_is_installed_once_and_another_bundle_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLWR_HOME", str(tmp_path / "flower"))
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "pyproject.toml").write_text(PROJECT)
+    unpacked: list[bytes] = []
+
+    def counted(bundle: bytes, **others: Any) -> Any:
+        unpacked.append(bundle)
+        return install_from_fab(bundle, **others)
+
+    install, bundles = _once(counted), []
+    for text in ("app = 1", "app = 2"):
+        (project / "app.py").write_text(text)
+        bundles.append(build_fab_from_disk(project))
+        places = [install(bundles[-1], skip_prompt=True) for _ in range(3)]
+        assert len(set(places)) == 1
+        assert (places[0] / "app.py").read_text() == text
+    assert unpacked == bundles
+
+
+def test_waits_grow_while_nothing_comes_and_are_short_again_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr("client.launching.time.sleep", waited.append)
+    pace = _Pace()
+    for at_most in [0.05, *[1.0] * 100, 0.05, 1.0]:
+        pace.sleep(at_most)
+    growing = waited[1:101]
+    assert (waited[0], growing, growing[-1]) == (0.05, sorted(growing), 1.0)
+    assert (waited[101], waited[102] < 0.06) == (0.05, True)
+
+
+LEAVING = """
+import atexit, os, sys
+from pathlib import Path
+from client.site import open_site
+from common.audit.event import Event, Kind
+
+open_site(Path(sys.argv[1])).audit.append(Event(Kind.DECISION, {"reason": "test"}))
+print(len(list(Path(sys.argv[1]).parent.rglob("*-wal"))), flush=True)
+atexit._run_exitfuncs()
+os._exit(0)
+"""
+
+
+def test_a_worker_that_leaves_in_a_hurry_leaves_the_log_as_one_file(ward: Any) -> None:
+    ended = subprocess.run([sys.executable, "-c", LEAVING, ward.file], cwd=ROOT, capture_output=True, text=True)
+    assert ended.stdout == "1\n", ended.stderr
+    assert not list(ward.file.parent.rglob("*-wal"))
+    assert len(ward.entries) == 1

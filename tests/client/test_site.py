@@ -13,6 +13,7 @@ import pytest
 from client.site import Site, open_site
 from client.training.store import UNUSED_SECONDS
 from common.boosting.model import Model, ModelHeader
+from common.exceptions import DataError
 from common.plan import Plan
 
 HEADER = ModelHeader(0.25, ("age",))
@@ -35,6 +36,21 @@ def test_a_new_run_removes_the_models_that_no_run_has_used_for_long(ward: Any, p
         now[0] = moment
         site.receive_plan(run, plan)
         assert file.exists() == kept, (run, moment)
+
+
+def test_other_modalities_are_another_table(ward: Any, plan_with: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[tuple[str, ...]] = []
+
+    def load(_: Site, plan: Plan) -> Any:
+        opened.append(plan.modalities)
+        raise DataError("not here", file="cohort")
+
+    ward.site.table(ward.plan)
+    monkeypatch.setattr(Site, "_load", load)
+    ward.site.table(ward.plan)
+    with pytest.raises(DataError):
+        ward.site.table(plan_with(modalities=["table", "series"]))
+    assert opened == [("table", "series")]
 
 
 def changed(file: Path) -> None:

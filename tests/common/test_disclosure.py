@@ -31,6 +31,11 @@ def labels(total, positives):
     return (np.arange(total) < positives).astype(np.int8)
 
 
+def counted(total, positives, minimum=11):
+    """Everybody has one row."""
+    return class_counts(labels(total, positives), np.arange(total), minimum)
+
+
 def derivable_small_counts(release, minimum):
     """List the tables whose release betrays a count below the minimum.
 
@@ -50,7 +55,7 @@ def derivable_small_counts(release, minimum):
 
 @pytest.mark.parametrize("minimum", [3, 5, 11])
 def test_nothing_small_is_derivable(minimum):
-    assert derivable_small_counts(lambda n, p: class_counts(labels(n, p), minimum), minimum) == []
+    assert derivable_small_counts(lambda n, p: counted(n, p, minimum), minimum) == []
 
 
 def test_hiding_the_small_cell_alone_is_caught():
@@ -59,14 +64,28 @@ def test_hiding_the_small_cell_alone_is_caught():
 
 
 def test_shown_and_withheld_by_hand():
-    assert class_counts(labels(40, 15)) == ClassCounts(40, 15)
-    assert class_counts(labels(40, 0)) == ClassCounts(40, 0)
-    assert class_counts(labels(40, 40)) == ClassCounts(40, 40)
-    assert class_counts(labels(40, 10)) == ClassCounts(40, None)
-    assert class_counts(labels(40, 30)) == ClassCounts(40, None)
-    assert class_counts(labels(40, 29)) == ClassCounts(40, 29)
-    assert class_counts(labels(10, 0)) == ClassCounts(None, None)
-    assert class_counts(labels(0, 0)) == ClassCounts(0, 0)
+    assert counted(40, 15) == ClassCounts(40, 15)
+    assert counted(40, 0) == ClassCounts(40, 0)
+    assert counted(40, 40) == ClassCounts(40, 40)
+    assert counted(40, 10) == ClassCounts(40, None)
+    assert counted(40, 30) == ClassCounts(40, None)
+    assert counted(40, 29) == ClassCounts(40, 29)
+    assert counted(10, 0) == ClassCounts(None, None)
+    assert counted(0, 0) == ClassCounts(0, 0)
+
+
+def test_a_class_of_few_people_is_small_however_many_rows_they_have():
+    """Twenty rows of either class: of twelve people each, of ten among the positives, of ten in all."""
+    people = np.arange(40) % 12
+    assert class_counts(labels(40, 20), people) == ClassCounts(40, 20)
+    assert class_counts(labels(40, 20), np.where(labels(40, 20) == 1, np.arange(40) % 10, people)) == ClassCounts(
+        40, None
+    )
+    assert class_counts(labels(40, 20), np.where(labels(40, 20) == 0, np.arange(40) % 10, people)) == ClassCounts(
+        40, None
+    )
+    assert class_counts(labels(40, 20), np.arange(40) % 10) == ClassCounts(None, None)
+    assert class_counts(labels(40, 0), np.array([f"P-{k % 11}" for k in range(40)])) == ClassCounts(40, 0)
 
 
 def test_suppress_hides_one_to_ten():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 import re
 
 import pytest
@@ -31,6 +32,13 @@ def test_the_tree_is_the_one_drawn() -> None:
         name for name, kind in inspect.getmembers(exceptions, inspect.isclass) if kind.__module__ == exceptions.__name__
     }
     assert defined == {*drawn, "FedwardError"}
+
+
+@pytest.mark.parametrize("name", sorted(ERRORS))
+def test_an_error_comes_back_whole_from_another_process(name: str) -> None:
+    error = build(name, "x", **({} if name == "DataError" else {"public": "y"}))
+    back = pickle.loads(pickle.dumps(error))  # noqa: S301
+    assert (type(back), str(back), back.public, vars(back)) == (type(error), str(error), error.public, vars(error))
 
 
 @pytest.mark.parametrize("name", sorted(ERRORS))

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from common.exceptions import PlanError
-from common.plan import BoostingStage, LocalStage, Repetition, from_json, read, shipped
+from common.plan import Repetition, from_json, read, shipped
 from common.serialization import canonical, digest
+from common.stages import BoostingStage, LocalStage
 
 Tree = dict[str, Any]
 FILE = """
@@ -239,6 +240,7 @@ CONTRADICTIONS: dict[str, tuple[str, Any, str]] = {
     ),
     "no privacy at all": ("stages.0.epsilon", 0.0, "key 'stages.0.statistics.epsilon'"),
     "no seed": ("seeds", [], "'seeds' lists at least one seed"),
+    "modality twice": ("modalities", ["table", "codes", "table"], "'modalities' lists one twice"),
     "seed twice": ("seeds", [7, 7], "'seeds' lists at least one seed, each once"),
     "unknown task": ("task", "tomorrow", "'task' is unknown; known tasks: abnormal_film, "),
 }
@@ -401,6 +403,7 @@ OTHERS: dict[str, Any] = {
     "data.synthetic.seed": 2,
     "data.synthetic.shift": True,
     "sites.partition": "region",
+    "modalities": ["codes", "notes"],
     "sites.names": ["hospital-2", "hospital-1"],
     "sites.quorum": 1,
     "sites.deadline_seconds": 31.0,
@@ -436,7 +439,7 @@ def leaves(value: Any, path: str = "") -> list[str]:
 
 def test_every_key_of_a_plan_is_tried_below() -> None:
     kinds = {f"stages.{position}.kind" for position in range(4)}
-    one_value_only = {"modalities", "task"}
+    one_value_only = {"task"}
     assert set(leaves(tree())) - kinds - one_value_only - {"sites.groups"} <= set(OTHERS)
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from common.clinical.records import Columns, Records
+from common.clinical.columns import Columns
+from common.clinical.records import Records
 
 TYPES = {
     "patients": {"identifier": "U", "male": "float32"},
@@ -21,6 +22,7 @@ TYPES = {
     "stays": {"admission": "int64", "start": "float64", "end": "float64", "unit": "U", "transferred": "bool"},
     "known": {"values": "float32", "recorded": "bool"},
     "diagnoses": {"admission": "int64", "code": "U", "version": "int8", "title": "object"},
+    "medications": {"admission": "int64", "time": "float64", "code": "U", "system": "U"},
     "measurements": {"admission": "int32", "time": "float64", "variable": "int16", "value": "float32"},
     "images": {
         **{"patient": "int64", "study": "U", "time": "float64", "path": "U", "view": "U"},
@@ -84,8 +86,8 @@ def check(records: Records, folder: Path) -> None:
 
 
 def check_parts(records: Records, folder: Path) -> None:
-    known, diagnoses, measurements, images, notes = (
-        getattr(records, name) for name in ("known", "diagnoses", "measurements", "images", "notes")
+    known, diagnoses, medications, measurements, images, notes = (
+        getattr(records, name) for name in ("known", "diagnoses", "medications", "measurements", "images", "notes")
     )
     if known is not None:
         assert len(set(known.names)) == len(known.names) == len(known.units) == known.values.shape[1]
@@ -95,6 +97,9 @@ def check_parts(records: Records, folder: Path) -> None:
     if diagnoses is not None:
         assert all(re.fullmatch("[0-9A-Z]+", code) for code in diagnoses.code.tolist())
         assert set(diagnoses.version.tolist()) <= {0, 9, 10}
+    if medications is not None:
+        assert all(text.strip() == text != "" for text in (*medications.code.tolist(), *medications.system.tolist()))
+        check_order(medications.admission, medications.time)
     if measurements is not None:
         assert len(set(measurements.names)) == len(measurements.names) == len(measurements.units)
         assert np.isin(measurements.variable, np.arange(len(measurements.names))).all()

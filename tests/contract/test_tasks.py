@@ -362,7 +362,10 @@ def test_examples_fit_their_records(task: Task, records: Records) -> None:
     assert len(examples)
     assert examples.labels.shape == (len(examples), len(task.labels))
     assert not (examples.start > examples.time).any()
-    assert sum(examples.excluded.values()) < max(map(len, (records.admissions, records.stays, records.images)))  # type: ignore[arg-type]
+    lost = sum(each.candidates for each in examples.excluded.values())
+    assert lost < max(map(len, (records.admissions, records.stays, records.images)))  # type: ignore[arg-type]
+    kept = len(np.unique(examples.patient))
+    assert kept + sum(each.patients for each in examples.excluded.values()) == PEOPLE
     known = examples.admission != NONE
     assert np.array_equal(records.admissions.patient[examples.admission[known]], examples.patient[known])
     known = examples.stay != NONE

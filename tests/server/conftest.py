@@ -18,6 +18,7 @@ from server.results import Results
 from server.running import execute
 from server.settings import RunRequest, ServerSettings
 from strategies.rounds.courier import Courier
+from tests.reading import load_once
 
 NAMES = ("hospital-1", "hospital-2", "hospital-3")
 Change = Callable[[RecordDict], object]
@@ -190,6 +191,7 @@ def trial(
     clock = Clock()
     monkeypatch.setattr("server.running.Courier", functools.partial(Courier, clock=clock, wait=clock.wait))
     monkeypatch.setattr("server.running.write_report", lambda *_: None)
+    monkeypatch.setattr("client.site.load", load_once)
     made: list[Trial] = []
 
     def build(changes: Mapping[str, object] = {}, **named: str) -> Trial:

@@ -3,148 +3,18 @@
 from __future__ import annotations
 
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from common.metrics import area_under_roc, bootstrap_intervals
+from common.metrics import area_under_roc
 from common.plan import read
-from common.score_histogram import ScoreHistogram, bootstrap_histogram, score_bins
-from server.report.answer import answer
 from server.report.page import render, write
-from server.report.summary import Line, lines
+from server.report.summary import lines
 from server.report.tables import duration, size
-from server.results import OVERALL, Candidate, Interval, Released, Results, Round, Score, SiteSummary, StageHistory
-
-SIZES = {"ashford-general": 820, "brook-hill": 610, "cedar-valley": 540, "dunmore": 380, "elm-street": 9}
-WITHHELD = "elm-street"
-QUALITY = {"fedxgb_bagging": 1.5, "fedxgb_cyclic": 1.2, "pooled": 1.55, "mean of local": 1.3, "APACHE IVa": 1.6}
-KINDS = {"pooled": "pooled", "mean of local": "ensemble", "APACHE IVa": "reference"}
-LABELS = ("Federated bagging", "Federated cyclic", "Own local model", "Mean of local models", "Pooled training")
-
-
-class Page(HTMLParser):
-    """Tables by their label, as lists of rows of (text, note) cells; every tag and all visible text."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.tables: dict[str, list[list[tuple[str, str]]]] = {}
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self._open: list[str] = []
-        self._table = ""
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attributes)))
-        self._open.append(tag)
-        if tag == "table":
-            self._table = str(dict(attributes)["aria-label"])
-            self.tables[self._table] = []
-        elif tag == "tr":
-            self.tables[self._table].append([])
-        elif tag in ("td", "th"):
-            self.tables[self._table][-1].append(("", ""))
-
-    def handle_endtag(self, tag: str) -> None:
-        while self._open and self._open.pop() != tag:
-            pass
-
-    def handle_data(self, data: str) -> None:
-        if "style" in self._open:
-            return
-        self.text += data
-        if "td" in self._open or "th" in self._open:
-            text, note = self.tables[self._table][-1][-1]
-            self.tables[self._table][-1][-1] = (text, note + data) if "small" in self._open else (text + data, note)
-
-
-def simulated(
-    seeds: tuple[int, ...] = (7,),
-    sizes: dict[str, int] = SIZES,
-    quality: dict[str, float] = QUALITY,
-    local: float = 1.0,
-    title: str = "Mortality at five hospitals",
-) -> Results:
-    """Simulate a study; quality is the distance of the class means in log-odds, in standard deviations."""
-    plan = read("demo").model_copy(update={"seeds": seeds, "title": title})
-    rng = np.random.default_rng(11)
-    labels = {site: (np.arange(count) % 7 == 0).astype(np.int8) for site, count in sizes.items()}
-    models = {**quality, **{f"local/{site}": local for site in sizes}}
-    candidates = [
-        Candidate(
-            name=name,
-            kind=KINDS.get(name, "local" if name.startswith("local/") else "federated"),
-            scores=tuple(score for seed in seeds for score in scores_of(name, seed, distance, labels, rng)),
-        )
-        for name, distance in models.items()
-    ]
-    stages = [
-        (seed, name, fold) for seed in seeds for name in ("fedxgb_bagging", "fedxgb_cyclic", "local") for fold in (0, 1)
-    ]
-    return Results(
-        run="2026-11-20-demo-3f9a", plan=plan.to_json(), plan_digest=plan.digest, engine="in-process",
-        synthetic=tuple(sizes),
-        started="2026-11-20T14:03:10+00:00", finished="2026-11-20T14:04:31+00:00",
-        versions={"fedward": "0.1.0", "flwr": "1.41.0", "python": "3.11.2", "xgboost": "3.2.0"},
-        base_score=0.1429, minimum_cell=11,
-        sites=tuple(summary_of(site, outcome) for site, outcome in labels.items()),
-        stages=tuple(history_of(name, seed, fold, tuple(sizes)) for seed, name, fold in stages),
-        candidates=tuple(candidates),
-        models=tuple(
-            Released(name=name, seed=seed, fold=fold, file=f"models/{name}-{seed}-{fold}.json", digest=f"{fold}a" * 32,
-                     trees=200, bytes=214_330)
-            for seed, name, fold in stages if name != "local"
-        ),
-        decisions=("fedxgb_cyclic, seed 7, fold 0, round 12 went on without dunmore: 4 of 5 answered, quorum 3",),
-    )  # fmt: skip
-
-
-def scores_of(name, seed, distance, labels, rng):
-    histograms = []
-    for site, outcome in labels.items():
-        at_home = 0.1 if name == f"local/{site}" else 0.0
-        probability = 1 / (1 + np.exp(2.3 - rng.normal(size=len(outcome)) * 0.9 - (distance + at_home) * outcome))
-        if site == WITHHELD:
-            yield Score(site=site, seed=seed, auroc=None, auprc=None, brier=None, ece=None)
-            continue
-        histograms.append(score_bins(outcome, probability))
-        found = bootstrap_intervals(outcome, probability, np.arange(len(outcome)), rng, 100)
-        yield score(site, seed, found, histograms[-1])
-    if histograms:
-        total = ScoreHistogram(sum(h.negatives for h in histograms), sum(h.positives for h in histograms))
-        yield score(OVERALL, seed, bootstrap_histogram(histograms, rng, 100), total)
-
-
-def score(site, seed, found, histogram):
-    figures = {name: Interval(value=f.value, low=f.low, high=f.high) for name, f in found.items()}
-    negatives, positives = tuple(histogram.negatives.tolist()), tuple(histogram.positives.tolist())
-    return Score(site=site, seed=seed, negatives=negatives, positives=positives, **figures)
-
-
-def summary_of(site, outcome):
-    stays = len(outcome) if site != WITHHELD else None
-    return SiteSummary(
-        name=site, patients=stays and stays - 13, stays=stays, positives=stays and int(outcome.sum()),
-        excluded={"younger than 18": 0, "stay shorter than 4 hours": stays and 31},
-    )  # fmt: skip
-
-
-def history_of(name, seed, fold, sites):
-    cyclic, alone = name == "fedxgb_cyclic", name == "local"
-    rounds = tuple(
-        Round(
-            number=n, seconds=0.05 + 0.0004 * n, sites=sites, bytes_down=(5_200 if cyclic else 26_000) + 20 * n,
-            bytes_up=1_300 if cyclic else 6_500,
-            missing={"dunmore": "no reply in 120 s"} if cyclic and fold == 0 and n in (11, 12) else {},
-            training_loss=None if alone else float(0.3 + 0.09 * np.exp(-n / 8) + fold * 0.004),
-            held_out_loss=None if alone else float(0.33 + 0.06 * np.exp(-n / (6 + 4 * cyclic)) + fold * 0.007),
-        )
-        for n in range(1, 2 if alone else 41)
-    )  # fmt: skip
-    return StageHistory(name=name, seed=seed, fold=fold, rounds=rounds)
+from server.results import OVERALL, Results, SiteSummary, StageHistory
+from tests.server.studies import LABELS, SIZES, WITHHELD, Page, history_of, simulated, summary_of
 
 
 @pytest.fixture(scope="module")
@@ -393,88 +263,6 @@ def test_page_of_many_sites_stays_small():
     html = render(found.model_copy(update={"candidates": candidates, "sites": sites}))
     assert len(html) < 1_500_000
     assert len(Page(html).tables["AUROC"]) == 2 + 186
-
-
-# The answer in words, on figures set by hand.
-
-
-def line(kind: str, label: str, values: dict[str, float | None], width: float = 0.02) -> Line:
-    figures = {
-        (site, "auroc"): v if v is None else Interval(value=v, low=v - width, high=v + width)
-        for site, v in values.items()
-    }
-    return Line(label, label, kind, "#000", "o", "-", figures, None)
-
-
-def said(*shown: Line, synthetic: tuple[str, ...] = ()):
-    return answer(shown, ("a", "b", "c"), synthetic)
-
-
-def test_answer_when_federation_helps():
-    found = said(
-        line("federated", "Federated bagging", {"a": 0.81, "b": 0.82, "c": 0.75, "overall": 0.8}),
-        line("federated", "Federated cyclic", {"a": 0.9, "b": 0.9, "c": 0.9, "overall": 0.79}),
-        line("local", "Own local model", {"a": 0.7, "b": 0.81, "c": 0.76}),
-        line("ensemble", "Mean of local models", {"overall": 0.78}),
-        line("pooled", "Pooled training", {"overall": 0.84}),
-    )
-    assert found.headline == "Federation helped at 2 of 3 sites."
-    assert found.sentences == (
-        "Over all held-out patients, federated bagging reaches AUROC 0.800 (0.780–0.820); federated cyclic 0.790 "
-        "(0.770–0.810); the mean of the local models 0.780 (0.760–0.800); pooling all rows in one place 0.840 "
-        "(0.820–0.860).",
-        "On its own patients, a site's own model reaches 0.700–0.810, federated bagging 0.750–0.820: training together "
-        "is better at 2 of 3; at 1 of them the two intervals do not overlap.",
-        "Averaging the predictions of the local models, which takes no training together, is not clearly worse: the "
-        "intervals overlap.",
-    )
-
-
-@pytest.mark.parametrize(("ensemble", "doubt"), [(0.83, True), (0.9, False)])
-def test_answer_says_when_averaging_does_better(ensemble, doubt):
-    found = said(
-        line("federated", "Federated bagging", {"a": 0.81, "b": 0.82, "c": 0.83, "overall": 0.8}),
-        line("local", "Own local model", {"a": 0.8, "b": 0.81, "c": 0.82}),
-        line("ensemble", "Mean of local models", {"overall": ensemble}),
-    )
-    assert found.headline == "Federation helped at all 3 sites, yet simply averaging the local models does better."
-    assert f"{ensemble:.3f} against 0.800." in found.sentences[-1]
-    assert ("The intervals overlap" in found.sentences[-1]) is doubt
-
-
-def test_answer_leaves_averaging_alone_when_it_is_clearly_worse():
-    found = said(
-        line("federated", "Federated bagging", {"a": 0.8, "overall": 0.8}),
-        line("local", "Own local model", {"a": 0.7}),
-        line("ensemble", "Mean of local models", {"overall": 0.75}),
-    )
-    assert not any("Averaging" in sentence for sentence in found.sentences)
-
-
-def test_answer_when_federation_does_not_help():
-    found = said(
-        line("federated", "Federated bagging", {"a": 0.7, "b": 0.7, "c": 0.70049, "overall": 0.7}),
-        line("local", "Own local model", {"a": 0.8, "b": 0.81, "c": 0.70010}),
-    )
-    assert found.headline == "Federation did not help at any of the 3 sites."
-    assert found.sentences[-1].endswith("training together is better nowhere.")
-
-
-def test_answer_says_only_when_few_sites_gain_and_names_who_is_not_counted():
-    found = said(
-        line("federated", "Federated bagging", {"a": 0.7, "b": 0.75, "c": None, "overall": 0.7}),
-        line("local", "Own local model", {"a": 0.8, "b": 0.74, "c": None}),
-        synthetic=("a", "b", "c"),
-    )
-    assert found.headline == "Federation helped at 1 of 2 sites."
-    assert "Not counted, because figures are withheld or missing: c." in found.sentences
-    assert found.sentences[-1] == "The patients are synthetic: the figures say nothing about real ones."
-
-
-def test_answer_says_which_sites_are_synthetic():
-    known = line("federated", "Federated bagging", {"a": 0.7, "overall": 0.7})
-    assert "Patients of b, c are synthetic" in said(known, synthetic=("b", "c")).sentences[-1]
-    assert not any("synthetic" in sentence for sentence in said(known).sentences)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,9 @@ from server.results import Results
 from simulations.grid import InProcessGrid
 from simulations.running import Simulation, prepare, simulate
 from simulations.synthetic.eicu_layout import generate
+from tests.reading import load_once
+
+pytest.register_assert_rewrite("tests.simulations.comparing")
 
 Moment = Literal["before", "sent", "answered"]
 
@@ -86,8 +89,9 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def prepared(tmp_path: Path, hospitals: Path) -> Callable[..., Simulation]:
-    """Prepare a run of a plan on the hospitals."""
+def prepared(tmp_path: Path, hospitals: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Simulation]:
+    """Prepare a run of a plan on the hospitals, whose data are read once."""
+    monkeypatch.setattr("client.site.load", load_once)
 
     def build(plan: Plan, name: str = "trial") -> Simulation:
         return prepare(plan, tmp_path / name, data=hospitals, engine="in-process")

@@ -13,7 +13,8 @@ from flwr.supercore import telemetry
 
 import client.app
 from common.exceptions import ConfigurationError, DeploymentError
-from common.plan import LocalStage, read
+from common.plan import read
+from common.stages import LocalStage
 from simulations import ray as engine
 from simulations.benchmarks.base import trivial_plan
 from simulations.running import prepare, simulate

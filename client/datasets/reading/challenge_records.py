@@ -5,6 +5,7 @@ A measurement outside its plausible range counts as missing, and so does -1, the
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Mapping
@@ -70,15 +71,16 @@ _PARAMETERS = (*_ONCE, *(variable.parameter for variable in VARIABLES))
 _NUMBERS = {_PARAMETERS.index(variable.parameter): variable for variable in (*_DESCRIPTORS, *VARIABLES)}
 
 
-def save(file: Path, arrays: Arrays) -> None:
-    """Write arrays; :func:`load` reads them."""
-    with file.open("wb") as stream:
-        np.savez(stream, allow_pickle=False, **arrays)
+def pack(arrays: Arrays) -> bytes:
+    """Return arrays as bytes; :func:`unpack` reads them."""
+    stream = io.BytesIO()
+    np.savez(stream, allow_pickle=False, **arrays)
+    return stream.getvalue()
 
 
-def load(file: Path) -> Arrays:
-    """Read what :func:`save` wrote; nothing is unpickled."""
-    with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+def unpack(content: bytes) -> Arrays:
+    """Read what :func:`pack` made; nothing is unpickled."""
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
         return dict(arrays)
 
 

@@ -11,6 +11,7 @@ import codecs
 import csv
 import gzip
 import hashlib
+import os
 import zlib
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
@@ -152,6 +153,8 @@ def unpacked(path: Path, raw: IO[bytes]) -> IO[bytes]:
 
 def damaged(path: Path) -> DataError:
     """Return the error for a file whose bytes raised one of :data:`DAMAGE`."""
+    if not os.access(path, os.R_OK):
+        return DataError("this account may not read the file", file=path.name, fix="give it the right to")
     return DataError("unreadable, truncated or damaged file", file=path.name, fix="copy it again")
 
 
@@ -200,4 +203,26 @@ def locate(path: Path, width: int) -> DataError | None:
         return DataError("a quoted field is not well-formed", file=path.name, row=row + 1)
     except UnicodeDecodeError:
         return DataError("the text is not UTF-8", file=path.name, row=row + 1)
+    if (mixed := _other_line_end(path)) is not None:
+        fix = "write the whole table with one kind of line end"
+        return DataError("its line ends in another way than the header", file=path.name, row=mixed, fix=fix)
+    return None
+
+
+def _other_line_end(path: Path) -> int | None:
+    """Find the first row of a well-formed file that ends in another way than the header."""
+    last = b""
+
+    def lines(file: IO[bytes]) -> Iterator[str]:
+        nonlocal last
+        for last in file:
+            yield last.removeprefix(codecs.BOM_UTF8).decode()
+
+    with path.open("rb") as raw, unpacked(path, raw) as file:
+        known: bool | None = None
+        for row, _ in enumerate(record for record in csv.reader(lines(file), strict=True) if record):
+            windows = last.endswith(b"\r\n")
+            if known is not None and windows != known and last.endswith(b"\n"):
+                return row
+            known = windows if known is None else known
     return None

@@ -32,8 +32,13 @@ PICTURE = (
     *("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "PixelRepresentation"),
     *("BitsAllocated", "BitsStored", "HighBit", "ModalityLUTSequence", "RescaleSlope", "RescaleIntercept"),
     *("VOILUTSequence", "WindowCenter", "WindowWidth", "VOILUTFunction"),
-    *("PixelPaddingValue", "PixelPaddingRangeLimit"),
+    *("PixelPaddingValue", "PixelPaddingRangeLimit", "PresentationIntentType", "BurnedInAnnotation"),
+    *("PixelAspectRatio", "PixelSpacing", "ImagerPixelSpacing"),
 )
+_SIDES = PICTURE[-3:]
+"""Height and width of a pixel, in millimetres or in proportion (PS3.3 C.7.6.3 and 10.7)."""
+_OBLONG = 0.01
+"""More of a difference is not rounding. Both sides 0, as old devices write, are unknown."""
 # pydicom's warnings and log lines quote values of the header.
 logging.getLogger("pydicom").disabled = True
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
@@ -64,13 +69,7 @@ def dicom_pixels(file: Path, limit: int) -> NDArray[np.float32]:
         look = require_picture(film, limit)
         if not film.get("PixelData"):
             raise DataError("missing", file=FILE, field="PixelData")
-        if compressed:
-            _require_size(film)
-        plugin = "pillow" if compressed else ""
-        stored = get_decoder(film.file_meta.TransferSyntaxUID).as_array(film, raw=True, decoding_plugin=plugin)[0]
-        if compressed:
-            _require_range(stored, look)
-        return look(stored)
+        return look(_decoded(film, look) if compressed else _plain(film))
 
 
 @contextmanager
@@ -119,7 +118,31 @@ def require_picture(header: Dataset, limit: int) -> Grey:
         raise DataError("not one frame", file=FILE, field="NumberOfFrames", fix="export each frame as a film")
     if integer(header, "SamplesPerPixel") != 1:
         raise DataError("not a grey film", file=FILE, field="SamplesPerPixel")
+    if header.get("PresentationIntentType") == "FOR PROCESSING":
+        raise DataError("raw data of the detector, not a film", file=FILE, field="PresentationIntentType")
+    if header.get("BurnedInAnnotation") == "YES":
+        raise DataError("text is burned into the picture", file=FILE, field="BurnedInAnnotation")
+    for field in _SIDES:
+        down, across = (float(side) for side in header.get(field) or (1, 1))
+        if not abs(across - down) <= _OBLONG * max(across, down):
+            raise DataError("pixels are not square", file=FILE, field=field, fix="resample it")
     return grey(header)
+
+
+def _plain(film: Dataset) -> NDArray[Any]:
+    """Look at plain pixels where they lie; what follows them is padding."""
+    if film["PixelData"].is_undefined_length:
+        raise DataError("compressed, other than the header tells", file=FILE, field="PixelData")
+    kind = np.dtype(f"<u{film.BitsAllocated // 8}")
+    return np.frombuffer(film.PixelData, kind, film.Rows * film.Columns).reshape(film.Rows, film.Columns)
+
+
+def _decoded(film: Dataset, look: Grey) -> NDArray[Any]:
+    _require_size(film)
+    decoder = get_decoder(film.file_meta.TransferSyntaxUID)
+    stored: NDArray[Any] = decoder.as_array(film, raw=True, decoding_plugin="pillow")[0]
+    _require_range(stored, look)
+    return stored
 
 
 def _require_size(film: Dataset) -> None:

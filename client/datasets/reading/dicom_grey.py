@@ -9,6 +9,7 @@ table of at most 65,536 entries, through which a film goes once.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -23,6 +24,8 @@ FILE = "DICOM file"
 """How errors name a film: its own name may be that of a patient."""
 Function = Literal["LINEAR", "LINEAR_EXACT", "SIGMOID"]
 _FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
+_LINES = 64
+"""Lines of a film translated at once: few enough to stay in the processor's cache, which halves the time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,11 +102,19 @@ class Grey:
         (h, w) float32
             Grey in [0, 1], 0 is black.
         """
-        unsigned = stored.view(np.dtype(f"u{stored.dtype.itemsize}"))
-        index = unsigned if self.bits == 8 * stored.dtype.itemsize else unsigned & (2**self.bits - 1)
-        return self._table(index).take(index, mode="clip")  # three times as fast as with a check
+        table, shown = self._table(stored), np.empty(stored.shape, np.float32)
+        for lines, patterns in self._patterns(stored):
+            table.take(patterns, out=shown[lines], mode="clip")  # without "clip" the result is copied
+        return shown
 
-    def _table(self, index: NDArray[Any]) -> NDArray[np.float32]:
+    def _patterns(self, stored: NDArray[Any]) -> Iterator[tuple[slice, NDArray[Any]]]:
+        """Walk over the film some lines at a time, and give what its stored bits are."""
+        unsigned = stored.view(np.dtype(f"u{stored.dtype.itemsize}"))
+        for first in range(0, len(stored), _LINES):
+            lines = slice(first, first + _LINES)
+            yield lines, unsigned[lines] & (2**self.bits - 1)
+
+    def _table(self, stored: NDArray[Any]) -> NDArray[np.float32]:
         """Grey of every pattern of bits."""
         pattern = np.arange(2**self.bits)
         value = np.where(self.signed & (pattern >= 2 ** (self.bits - 1)), pattern - 2**self.bits, pattern)
@@ -114,15 +125,16 @@ class Grey:
             units = self.modality(units)
         else:
             units = units * self.modality[0] + self.modality[1]
-        grey = self._spread(units, nothing, index) if self.interest is None else self.interest(units)
+        grey = self._spread(units, nothing, stored) if self.interest is None else self.interest(units)
         return np.where(nothing, 0, 1 - grey if self.inverted else grey).astype(np.float32)
 
     def _spread(
-        self, units: NDArray[np.float64], nothing: NDArray[np.bool_], index: NDArray[Any]
+        self, units: NDArray[np.float64], nothing: NDArray[np.bool_], stored: NDArray[Any]
     ) -> NDArray[np.float64]:
         shown = np.full(len(units), self.bits == 8)
         if self.bits > 8:
-            shown[index] = True
+            for _, patterns in self._patterns(stored):
+                shown[patterns] = True
             shown &= ~nothing
         if not shown.any():
             return np.zeros(len(units))

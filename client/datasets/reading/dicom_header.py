@@ -37,7 +37,7 @@ _KEPT = (
     *("StudyDate", "StudyTime", "AcquisitionDateTime"),
 )
 _JUDGED = (
-    *("Modality", "PresentationIntentType", "BodyPartExamined", "AnatomicRegionSequence", "BurnedInAnnotation"),
+    *("Modality", "BodyPartExamined", "AnatomicRegionSequence"),
     *("SpecificCharacterSet", "NumberOfFrames"),
 )
 _MOMENT = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)?(\d\d)?(?:\.(\d{1,6}))?(?:[+-]\d{4})?", re.ASCII)
@@ -108,7 +108,7 @@ def _text(header: Dataset, keyword: str, *, required: bool = False) -> str:
 
 
 def _require_chest(header: Dataset) -> None:
-    """Refuse what is not a radiograph of a chest made for reading, or shows burned-in text."""
+    """Refuse what is not a radiograph of a chest."""
     if _text(header, "Modality", required=True) not in MODALITIES:
         raise DataError("not a radiograph", file=FILE, field="Modality")
     part = _text(header, "BodyPartExamined").upper()
@@ -118,10 +118,6 @@ def _require_chest(header: Dataset) -> None:
     if (part and part not in CHEST) or not codes <= set(CHEST_CODES):
         field = "BodyPartExamined" if part and part not in CHEST else "AnatomicRegionSequence"
         raise DataError("not a chest film", file=FILE, field=field)
-    if _text(header, "PresentationIntentType") == "FOR PROCESSING":
-        raise DataError("raw data of the detector, not a film", file=FILE, field="PresentationIntentType")
-    if _text(header, "BurnedInAnnotation") == "YES":
-        raise DataError("text is burned into the picture", file=FILE, field="BurnedInAnnotation")
 
 
 def _require_pixels(stream: IO[bytes], header: Dataset, compressed: bool) -> None:

@@ -7,9 +7,10 @@ a value. Memory is bounded whatever the file's size.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, astuple, dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,9 +18,10 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from client.datasets.reading import event_query, progress
-from client.datasets.reading.cache import FULL, ROOM, Cache
+from client.datasets.reading import event_query, event_table, progress
+from client.datasets.reading.cache import FULL, REFUSED, ROOM, Cache
 from client.datasets.reading.csv import header_of, locate
+from client.datasets.reading.event_table import EventTable
 from client.datasets.reading.piping import piped
 from common.clinical.plausible import EXAMPLES, FEW, Implausible
 from common.exceptions import DataError
@@ -32,58 +34,8 @@ NAMED = 200
 """Rows with implausible values that are looked for."""
 SLICE = 2_000_000
 """Events loaded at once."""
-CODE = (Path(__file__), Path(event_query.__file__))
+CODE = tuple(Path(file) for file in (__file__, event_query.__file__, event_table.__file__))
 """What an extract's content depends on besides its inputs."""
-
-
-@dataclass(frozen=True)
-class Item:
-    """One kind of event that is wanted.
-
-    Attributes
-    ----------
-    id : int
-    variable : str
-        What it measures; several items may measure the same.
-    low, high : float
-        Plausible range of the converted value.
-    units : tuple of str
-        Lower-case texts of the unit column that mean the item's own unit; an empty cell does, too.
-    offset, factor : float
-        The converted value is (value + offset) * factor.
-    percent : bool
-        Recorded as a fraction or as a percentage; a value above 1 is the latter.
-    whole : bool
-        Whether anything but a whole number is implausible.
-    """
-
-    id: int
-    variable: str
-    low: float
-    high: float
-    units: tuple[str, ...]
-    offset: float = 0.0
-    factor: float = 1.0
-    percent: bool = False
-    whole: bool = False
-
-
-@dataclass(frozen=True)
-class EventTable:
-    """Which columns of an event table say what, and which items are wanted of it."""
-
-    items: tuple[Item, ...]
-    person: str = "subject_id"
-    admission: str = "hadm_id"
-    time: str = "charttime"
-    item: str = "itemid"
-    value: str = "valuenum"
-    unit: str = "valueuom"
-
-    @property
-    def columns(self) -> dict[str, str]:
-        """Name of each column by what it says."""
-        return {role: getattr(self, role) for role in event_query.EXPECTED}
 
 
 class Events(NamedTuple):
@@ -118,7 +70,7 @@ def extract(path: Path, table: EventTable, cache: Cache) -> Path:
         most values of an item are implausible.
     """
     name, inputs = _key(path, table, cache)
-    file = cache.file(name, inputs, lambda file, aside: _make(path, table, file, aside))
+    file = cache.file(name, path, inputs, lambda file, aside: _make(path, table, file, aside))
     size = path.stat().st_size
     progress.current()(path.name, size, size)  # done, also where it was kept from before
     return file
@@ -156,29 +108,32 @@ def implausible(path: Path, table: EventTable, cache: Cache, units: Mapping[str,
     outside = [(table.items[position], *numbers) for position, *numbers in counts if any(numbers[1:])]
     if not outside:
         return ()
-    kept = cache.file(f"{name}-implausible", inputs, lambda file, aside: _find(path, table, file, aside))
-    rows: dict[str, list[int]] = parse(kept.read_bytes())
+    rows: dict[str, list[int]] = parse(cache.content(f"{name}-implausible", path, inputs, lambda: _find(path, table)))
     found = []
     for item, values, below, above, uneven in outside:
-        field, unit = f"{table.value}, item {item.id}: {item.variable}", units[item.variable]
+        field = f"{table.field('value', item.id)}, item {table.called(item.id)}: {item.variable}"
         first = tuple(rows.get(str(item.id), ()))[:EXAMPLES]
-        found.append(Implausible(path.name, field, item.low, item.high, unit, values, below, above, first, uneven))
+        found.append(
+            Implausible(
+                path.name, field, item.low, item.high, units[item.variable], values, below, above, first, uneven
+            )
+        )
     return tuple(found)
 
 
-def _find(path: Path, table: EventTable, file: Path, aside: Path) -> None:
-    """Write the first rows with implausible values by item; the table is read only as far as needed."""
+def _find(path: Path, table: EventTable) -> bytes:
+    """Tell the first rows with implausible values by item; the table is read only as far as needed."""
     rows: dict[str, list[int]] = {}
-    with _connection(table, aside) as connection, piped(path) as pipe:
-        query = event_query.first_implausible(table.columns, header_of(path), pipe, NAMED)
+    with _connection(table, None) as connection, piped(path) as pipe:
+        query = event_query.first_implausible(table, header_of(path), pipe, NAMED)
         for row, position in sorted(connection.execute(query).fetchall()):
             rows.setdefault(str(table.items[position].id), []).append(row)
-    file.write_bytes(canonical(rows))
+    return canonical(rows)
 
 
 def _make(path: Path, table: EventTable, file: Path, aside: Path) -> None:
     header = header_of(path)
-    if absent := sorted(set(table.columns.values()) - set(header)):
+    if absent := sorted(set(table.columns) - set(header)):
         raise DataError(f"required columns are missing: {', '.join(absent)}", file=path.name)
     with _connection(table, aside) as connection:
         refusal = _copy(connection, path, table, header, file)
@@ -194,7 +149,7 @@ def _copy(
     """Write the extract; return what DuckDB refuses it for."""
     try:
         with piped(path) as pipe:
-            connection.execute(event_query.copy(table.columns, header, pipe, file))
+            connection.execute(event_query.copy(table, header, pipe, file))
     except duckdb.Error as error:
         return str(error)
     return None
@@ -204,18 +159,19 @@ def _why(
     refusal: str, connection: duckdb.DuckDBPyConnection, path: Path, table: EventTable, header: Sequence[str]
 ) -> DataError:
     """Find out what DuckDB did not like, without a word of what it says."""
-    if "No space left on device" in refusal:
+    if any(os.strerror(code) in refusal for code in REFUSED):
         return DataError(FULL, file="cache", fix=ROOM)
+    if refusal.startswith("Out of Memory"):
+        return DataError("too little memory, or disk in the cache folder, to sort its events", file=path.name, fix=ROOM)
     if (fault := locate(path, len(header))) is not None:
         return fault
-    with piped(path) as pipe:
-        found = connection.execute(event_query.first_fault(table.columns, header, pipe)).fetchone()
-    row, role = found or (None, None)
+    row, role, item = None, "", 0
+    with suppress(duckdb.Error), piped(path) as pipe:
+        row, role, item = connection.execute(event_query.first_fault(table, header, pipe)).fetchone() or (None, "", 0)
     if row is None:
         return DataError("not readable as a table of events", file=path.name)
-    return DataError(
-        "an unusable cell", file=path.name, row=row, field=table.columns[role], fix=event_query.EXPECTED[role]
-    )
+    field, fix = table.field(role, item), event_query.expected(table, role)
+    return DataError("an unusable cell", file=path.name, row=row, field=field, fix=fix)
 
 
 def _require_plausible(connection: duckdb.DuckDBPyConnection, path: Path, table: EventTable, file: Path) -> None:
@@ -223,16 +179,17 @@ def _require_plausible(connection: duckdb.DuckDBPyConnection, path: Path, table:
     for position, values, *outside in connection.execute(event_query.PLAUSIBLE, [str(file)]).fetchall():
         if sum(outside) > max(FEW, values / 2):
             item = table.items[position]
-            limits = f"{item.variable} (item {item.id}) is expected between {item.low:g} and {item.high:g}"
-            raise DataError("most values are implausible", file=path.name, field=table.value, fix=limits)
+            name, field = f"{item.variable} (item {table.called(item.id)})", table.field("value", item.id)
+            limits = f"{name} is expected between {item.low:g} and {item.high:g}"
+            raise DataError("most values are implausible", file=path.name, field=field, fix=limits)
 
 
 @contextmanager
-def _connection(table: EventTable, aside: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+def _connection(table: EventTable, aside: Path | None) -> Iterator[duckdb.DuckDBPyConnection]:
     config: dict[str, str | bool | int | float | list[str]] = {
         "threads": THREADS,
         "memory_limit": MEMORY,
-        "temp_directory": str(aside),
+        "temp_directory": str(aside or ""),
         "preserve_insertion_order": False,
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,

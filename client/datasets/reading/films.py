@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -14,28 +14,11 @@ from numpy.typing import NDArray
 
 from client.datasets.base import is_synthetic
 from client.datasets.reading.rows import Rows
+from common.clinical.findings import KNOWN, NOT_MENTIONED, UNCERTAIN
 from common.clinical.records import Admissions, Images, Patients, Records, Stays
 from common.exceptions import DataError
 from common.serialization import digest_json
 
-FINDINGS = (
-    "Atelectasis",
-    "Cardiomegaly",
-    "Consolidation",
-    "Edema",
-    "Enlarged Cardiomediastinum",
-    "Fracture",
-    "Lung Lesion",
-    "Lung Opacity",
-    "No Finding",
-    "Pleural Effusion",
-    "Pleural Other",
-    "Pneumonia",
-    "Pneumothorax",
-    "Support Devices",
-)
-"""The 14 observations of the CheXpert labeller (Irvin et al., AAAI 2019), as MIMIC-CXR-JPG orders them."""
-UNCERTAIN, NOT_MENTIONED = -1, -2
 LABELS = {"1": 1, "1.0": 1, "0": 0, "0.0": 0, "-1": UNCERTAIN, "-1.0": UNCERTAIN, "": NOT_MENTIONED}
 """How a labeller's table writes a finding."""
 MISSING = "the file is missing"
@@ -96,6 +79,18 @@ def view(text: str) -> str:
     ('LL', 'PA', '')
     """
     return _VIEW_OF.get(" ".join(text.upper().replace("_", " ").split()), "")
+
+
+def finding_columns(header: Sequence[str], others: Collection[str]) -> dict[str, str]:
+    """Tell which columns of a table are findings: all but the others; a known finding by its proper name.
+
+    Examples
+    --------
+    >>> finding_columns(["path", "lung opacity", "mass", "own"], {"path"})
+    {'Lung Opacity': 'lung opacity', 'Mass': 'mass', 'own': 'own'}
+    """
+    proper = {name.lower(): name for name in KNOWN}
+    return {proper.get(column, column): column for column in header if column not in others}
 
 
 def labels(rows: Rows, columns: Mapping[str, str]) -> NDArray[np.int8]:

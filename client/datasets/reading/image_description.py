@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
 
 import common
 from client.datasets.reading.csv import Tables
-from client.datasets.reading.films import FINDINGS
+from client.datasets.reading.films import finding_columns
 from common import toml
 from common.exceptions import ConfigurationError, DataError
 
@@ -132,14 +132,13 @@ def _by_default(header: list[str]) -> Description:
     def finding(name: str) -> Finding:
         return Finding(column=name, present=("1", "1.0"), absent=("0", "0.0"), uncertain=("-1", "-1.0"))
 
-    proper = {name.lower(): name for name in FINDINGS}
     own = {"path", "patient", "study", "view", "sex", "hours"}
     return Description(
         study=column("study"),
         view=column("view"),
         sex=column("sex"),
         time=Time(column="hours") if "hours" in header else None,
-        findings={proper.get(name, name): finding(name) for name in header if name not in own},
+        findings={name: finding(column) for name, column in finding_columns(header, own).items()},
     )
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from client.datasets.reading.csv import Tables
-from client.datasets.reading.mimic_measurements import UNITS, VARIABLES, Placed, codes, plausible_range
 from client.datasets.reading.moments import seconds
+from client.datasets.reading.placing import UNITS, VARIABLES, Placed, plausible_range
+from common.clinical.code_sets import contents
 from common.clinical.plausible import Implausible, judge
 
 
@@ -34,7 +35,7 @@ def vital_signs(folder: Path, row_of: dict[str, int]) -> tuple[list[Placed], tup
     DataError
         When a table is not as documented, or most values of a column are implausible.
     """
-    entries = codes("mimic_iv")["vitalsign"]
+    entries = contents("mimic_iv")["vitalsign"]
     with Tables(folder) as tables:
         visits = tables.read("edstays", ["stay_id", "hadm_id"], where=("hadm_id", set(row_of)))
         visits.require_unique("stay_id")

@@ -1,7 +1,8 @@
 """JPEG, PNG and DICOM files into grey pixels; what else a file is, or what is wrong with it, is said by row.
 
 The first bytes decide what a file is, not its name. No parser of any other format
-is ever started, and no pixel is decoded before the size in the header has passed the limit.
+is ever started, and no pixel is decoded before the size in the header has passed the limit. A JPEG has no
+checksum: damage inside it that can still be decoded is not noticed.
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ PIXEL_LIMIT = 50_000_000
 JPEG, PNG, DICOM = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"DICM"
 _PREAMBLE = 128
 """Bytes before the sign of a DICOM file (PS3.10 7.1)."""
+_ORIENTATION, _TURNED = 0x0112, range(2, 9)
+"""EXIF tag, and its values that are not upright."""
+_DARK = 2**14
+"""A film of 16 bits that stays below holds 8 to 14 bits, and nothing in it tells how many: white is unknown."""
 _EIGHT_BIT = ("1", "L", "LA", "P", "RGB", "RGBA")
 # What the two parsers raise on malformed files, as found by mutating good ones.
 _MALFORMED = (EOFError, SyntaxError, ValueError, LookupError, TypeError, ArithmeticError, struct.error, zlib.error)
@@ -74,7 +79,7 @@ def read(path: Path, row: int, shortest: int) -> Picture:
     ------
     DataError
         The file is missing, none of the three kinds, damaged, truncated, without pixels, too large, in
-        CMYK, or partly transparent.
+        CMYK, partly transparent, to be turned, or of 16 bits whose upper two are empty.
     """
     try:
         with path.open("rb") as file:
@@ -108,6 +113,8 @@ def _decoded(file: BinaryIO, parser: Callable[[BinaryIO], Image.Image], row: int
         width, height = image.size
         if width * height > PIXEL_LIMIT:
             raise _refusal(f"more than {PIXEL_LIMIT:,} pixels", row)
+        if image.getexif().get(_ORIENTATION) in _TURNED:
+            raise _refusal("to be turned or mirrored by its EXIF orientation", row, "save it upright")
         scale = _reduce(image, shortest) if isinstance(image, JpegImageFile) else 1.0
         image.load()
         return Picture(*_grey(image, row), (width, height), scale)
@@ -129,7 +136,10 @@ def _grey(image: Image.Image, row: int) -> tuple[NDArray[Any], float]:
     elif "transparency" in image.info:
         raise _refusal("partly transparent", row)
     if image.mode == "I;16":
-        return np.asarray(image).astype(np.uint16), 65535.0
+        pixels = np.asarray(image).astype(np.uint16)
+        if pixels.max() < _DARK:
+            raise _refusal("16 bits, of which the upper two are empty", row, "spread its values over all 16 bits")
+        return pixels, 65535.0
     if image.mode not in _EIGHT_BIT:
         raise _refusal(f"pixels of the kind {image.mode}", row, "8 or 16 bits of grey, or RGB, are expected")
     return np.asarray(image.convert("L")), 255.0

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from common.exceptions import DataError
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_KEY = re.compile("[1-9][0-9]{0,17}", re.ASCII)
 
 
 def decimals(cells: Iterable[str]) -> dict[str, float]:
@@ -104,6 +105,20 @@ class Rows:
         """
         known = decimals(set(self.columns[field])) | {"": math.nan, **(meanings or {})}
         return self._translate(field, known, "a decimal number is expected")
+
+    def keys(self, field: str) -> NDArray[np.int64]:
+        """Translate a column of positive whole numbers that are keys.
+
+        Raises
+        ------
+        DataError
+            On any other text, naming the row.
+        """
+        cells = self.columns[field]
+        for number, cell in zip(self.numbers, cells, strict=True):
+            if not _KEY.fullmatch(cell):
+                raise DataError("no whole number", file=self.file, row=int(number), field=field)
+        return cells.astype(np.int64)
 
     def _translate(self, field: str, known: Mapping[str, float], expected: str) -> NDArray[np.float64]:
         cells = self.columns[field]

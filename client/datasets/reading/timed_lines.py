@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from client.datasets.reading.archives import Member
 from client.datasets.reading.rows import decimals
-from common.clinical.records import NONE, Columns
+from common.clinical.columns import Columns
+from common.clinical.records import NONE
 from common.exceptions import DataError
 
 HEADER = "Time,Parameter,Value"

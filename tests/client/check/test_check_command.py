@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -79,7 +80,7 @@ def test_what_is_told(check: Check, folder: Path) -> None:
         "(SYNTHETIC patients)",
         "patient.csv.gz 300 29",
         "300 stays",
-        "patient.csv.gz, admissionheight 90 to 250 cm",
+        "admissionheight 90 to 250 cm",
         "40, 70",
         "less: no APACHE rows",
         "usable",
@@ -178,6 +179,9 @@ def test_what_cannot_be_used_exits_with_1_and_says_why(
     assert said.replace("'", "&#39;") in page
 
 
+ASKED = ("--data", ".", "--source", "eicu", "--task", "in_hospital_mortality")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
@@ -191,6 +195,8 @@ def test_what_cannot_be_used_exits_with_1_and_says_why(
         (("--data", ".", "--source", "eicu", "--task", "crd8", "--label", "nosuch"), 1, "is one of copd, asthma"),
         (("--data", ".", "--source", "eicu", "--task", "crd8", "--modality", "x"), 1, "no modality x; there are table"),
         (("--data", ".", "--source", "eicu", "--task", "crd8", "--plan", "demo"), 1, "is about in_hospital_mortality"),
+        ((*ASKED, "--label", "nosuch"), 1, "has no label 'nosuch'; key 'label' is one of death"),
+        ((*ASKED, "--html", "nosuch/page.html"), 2, "there is no folder nosuch for the page"),
         (("--data", "nosuch", "--source", "eicu", "--task", "in_hospital_mortality"), 1, "there is no folder nosuch"),
     ],
 )
@@ -203,6 +209,47 @@ def test_what_is_asked_wrongly_is_told(
     assert said in " ".join(shown.replace("│", " ").split())
     assert "Traceback" not in shown
     assert not list(tmp_path.iterdir())
+
+
+def barred(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Let no file of that name be opened or looked at, as for an account without the right to."""
+    for method in ("open", "is_file"):
+        real = getattr(Path, method)
+
+        def refuse(path: Path, *given: object, real: Callable[..., object] = real, **named: object) -> object:
+            if path.name == name:
+                raise PermissionError(13, "Permission denied", str(path))
+            return real(path, *given, **named)
+
+        monkeypatch.setattr(Path, method, refuse)
+    allowed = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != name and allowed(path, mode))
+
+
+def test_a_file_that_may_not_be_read_is_told_and_not_taken_for_damaged(
+    check: Check, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    barred(monkeypatch, "apacheapsvar.csv.gz")
+    code, shown = check(folder)
+    assert code == 1
+    assert "apacheapsvar.csv.gz: this account may not read the file" in shown
+    assert "damaged" not in shown
+
+
+def test_a_folder_that_cannot_be_looked_at_is_told_without_a_name(
+    check: Check, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "CANARY.png").write_bytes(b"")
+    barred(monkeypatch, "CANARY.png")
+    code, shown = check(folder)
+    assert (code, "CANARY" in shown) == (1, False)
+    assert "a file cannot be read: Permission denied" in shown
+
+
+def test_an_empty_file_is_told(check: Check, folder: Path) -> None:
+    (folder / "apacheapsvar.csv.gz").write_bytes(b"")
+    code, shown = check(folder)
+    assert (code, "error: apacheapsvar.csv.gz: the file is empty" in shown) == (1, True)
 
 
 def test_a_kit_is_judged_by_its_plan_and_policy(check: Check, folder: Path, tmp_path: Path) -> None:

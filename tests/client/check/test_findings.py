@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 import numpy as np
 import pytest
@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from client.check import findings
+from client.check.drawing import flow
 from client.check.findings import Description, describe
 from client.cohorts.cohort import Cohort
 from client.cohorts.modalities import Series
+from common.clinical.examples import Lost
 from common.clinical.features import Features
 from common.tasks.base import Label, find
 
@@ -33,7 +35,7 @@ def cohort(labels: list[list[int]], names: tuple[str, ...]) -> Cohort:
             np.array(values, np.float32), ("ward", "lactate", "sex=female", "sex=male"), ("", "mmol/L", "", "")
         ),
         references={},
-        excluded={"age below 18": 3, "no outcome": 0, "too short": 1},
+        excluded={"age below 18": Lost(3, 2, 2, 7), "no outcome": Lost(0, 0, 0, 7), "too short": Lost(1, 1, 0, 6)},
         digest="00" * 32,
         synthetic=True,
         series=Series(
@@ -56,12 +58,19 @@ def one() -> Description:
 
 
 def test_who_is_left(one: Description) -> None:
-    assert (one.candidates, one.rows, one.people) == (10, 6, 5)
-    assert [(step.rule, step.lost, step.left) for step in one.steps] == [
-        ("age below 18", 3, 7),
-        ("no outcome", 0, 7),
-        ("too short", 1, 6),
+    assert (one.candidates, one.candidates_of, one.rows, one.people) == (10, 7, 6, 5)
+    assert [astuple(step) for step in one.steps] == [
+        ("age below 18", 2, 5, 3, 7),
+        ("no outcome", 0, 5, 0, 7),
+        ("too short", 0, 5, 1, 6),
     ]
+
+
+def test_the_flow_is_drawn_in_patients_and_in_what_the_rules_look_at(one: Description) -> None:
+    drawn = flow(one, "ICU stay", "hour of an ICU stay")
+    for text in ("10 ICU stays", "of 7 patients in the records", "2 patients, 3 ICU stays", "5 patients left"):
+        assert f">{text}<" in drawn
+    assert ">6 hours of an ICU stay<" in drawn
 
 
 def test_answers(one: Description) -> None:
@@ -69,6 +78,7 @@ def test_answers(one: Description) -> None:
     assert (label.name, label.meaning, label.yes, label.no, label.unknown, label.people) == (
         *("death", "died in hospital", 2, 3, 1, 2),
     )
+    assert label.people_without == 3
     assert label.prevalence == 0.4
     assert one.together is None
 
@@ -101,6 +111,15 @@ def test_missing_by_answer_and_unit(one: Description) -> None:
     assert "lactate" not in one.constant
 
 
+def test_that_an_empty_series_was_never_measured_is_told_once() -> None:
+    whole = cohort([[1], [0], [1], [0], [-1], [0]], ("death",))
+    assert whole.series is not None
+    never = replace(whole.series, names=("heart_rate", "ph"), variable=np.zeros(3, np.int16))
+    found = describe(replace(whole, series=never), ONE, UNITS, 0)
+    assert found.empty == ("lactate", "ph")
+    assert not [name for name in found.constant if name.startswith("ph")]
+
+
 def test_modalities_and_their_overlap(one: Description) -> None:
     assert one.modalities == {"table": 5, "series": 3}
     assert one.overlap == {("table",): 3, ("table", "series"): 2, ("series",): 1}
@@ -114,7 +133,7 @@ def test_counts_add_up(seed: int, rows: int) -> None:
     found = describe(whole, ONE, np.full(rows, ""), 0)
     assert sum(found.overlap.values()) == found.rows == rows
     assert all(label.yes + label.no + label.unknown == rows for label in found.labels)
-    assert (found.steps[-1].left, found.candidates) == (rows, rows + 4)
+    assert (found.steps[-1].patients_left, found.candidates_of) == (found.people, found.people + 2)
     for name, count in found.modalities.items():
         assert count == sum(n for names, n in found.overlap.items() if name in names)
 

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from client.cohorts.assembling import assemble, wanted_parts
 from client.cohorts.cohort import Cohort
 from client.cohorts.modalities import Modality
-from common.clinical.examples import Examples
+from common.clinical.examples import Examples, Lost
 from common.clinical.features import Features
-from common.clinical.records import NONE, Known, Records
+from common.clinical.records import NONE, Diagnoses, Known, Records
 from common.exceptions import DataError
 from common.tasks.base import Label, Task
 
-EVERYTHING = ("table", "series", "images", "codes", "notes")
+EVERYTHING = ("table", "series", "images", "codes", "medications", "notes")
 SECOND = 1 / 3600
 seeds = st.integers(0, 2**32)
 
@@ -51,7 +51,7 @@ def of_stays(records: Records, after: np.ndarray) -> Examples:
         start=stays.start,
         time=stays.start + after,
         labels=np.arange(2 * n, dtype=np.int8).reshape(n, 2) % 2,
-        excluded={"too short": 2},
+        excluded={"too short": Lost(2, 1, 0, n)},
     )
 
 
@@ -77,6 +77,19 @@ def in_time(time: float, start: float, end: float) -> bool:
     return (np.isnan(start) or time >= start) and time <= end
 
 
+def linked(records: Records, film: int) -> int:
+    """The admission that a film belongs to, as the documentation reads."""
+    films, admissions = records.images, records.admissions
+    time = films.time[film]
+    if films.view[film] not in ("PA", "AP") or np.isnan(time):
+        return NONE
+    own = np.flatnonzero(admissions.patient == films.patient[film])
+    during = [a for a in own if admissions.start[a] <= time and not admissions.end[a] < time]
+    soon = [a for a in own if time < admissions.start[a] <= time + 24]
+    found = during or soon
+    return int(found[0]) if len(found) == 1 else NONE
+
+
 def naive(records: Records, examples: Examples, row: int) -> dict[str, list[int]]:
     """Look at every item for one row, as the documentation reads."""
     start, end = examples.start[row], examples.time[row]
@@ -87,12 +100,13 @@ def naive(records: Records, examples: Examples, row: int) -> dict[str, list[int]
             if number == admission or not records.admissions.end[number] <= end:
                 break
             visits.append(number)
-    series, films, notes = records.measurements, records.images, records.notes
-    own = [i for i, p in enumerate(films.patient) if p == patient and in_time(films.time[i], start - 24, end)]
+    series, films, orders, notes = records.measurements, records.images, records.medications, records.notes
+    own = [i for i in range(len(films)) if in_time(films.time[i], start - 24, end) and linked(records, i) == admission]
     return {
         "series": [i for i, a in enumerate(series.admission) if a == admission and in_time(series.time[i], start, end)],
-        "images": own if film == NONE else [int(film)],
+        "images": [film] if film != NONE else own if admission != NONE else [],
         "visits": visits,
+        "medications": [i for i, a in enumerate(orders.admission) if a == admission and orders.time[i] <= end],
         "notes": [i for i, a in enumerate(notes.admission) if a == admission and notes.time[i] <= end],
     }
 
@@ -101,17 +115,24 @@ def assert_as_naive(records: Records, examples: Examples) -> None:
     cohort = cohort_of(records, examples)
     for row in range(len(cohort)):
         expected = naive(records, examples, row)
-        assert {name: items(part, row) for name, part in cohort.modalities.items()} == expected
+        found = {name: items(part, row) for name, part in cohort.modalities.items()}
+        listed = np.flatnonzero(np.isin(records.images.row, cohort.images.row[found["images"]]))
+        assert {**found, "images": listed.tolist()} == expected
         assert {name: bool(mask[row]) for name, mask in cohort.present.items() if name != "table"} == {
             name: bool(found) for name, found in expected.items()
         }
+
+
+def of_all_views(records: Records, seed: int) -> Records:
+    views = np.random.default_rng(seed).choice(["PA", "AP", "AP", "LATERAL", ""], len(records.images))
+    return replace(records, images=replace(records.images, view=views))
 
 
 @given(seed=seeds, data=st.data())
 def test_each_row_owns_what_a_naive_reading_gives_it(
     draw_records: Callable[[int], Records], seed: int, data: st.DataObject
 ) -> None:
-    records = draw_records(seed)
+    records = of_all_views(draw_records(seed), seed)
     n = len(records.stays)
     assume(n)
     hours = data.draw(st.lists(st.sampled_from([-1.0, 0.0, 0.5, 1.0, 6.0, 24.0, 48.0]), min_size=n, max_size=n))
@@ -120,7 +141,7 @@ def test_each_row_owns_what_a_naive_reading_gives_it(
 
 @given(seed=seeds)
 def test_a_row_about_a_film_has_that_film(draw_records: Callable[[int], Records], seed: int) -> None:
-    records = draw_records(seed)
+    records = of_all_views(draw_records(seed), seed)
     assume(len(records.images))
     assert_as_naive(records, of_films(records))
 
@@ -141,7 +162,7 @@ def merged(part: Any, owner: str, rows: dict[str, np.ndarray]) -> Any:
 
 
 def planted(records: Records, examples: Examples, times: np.ndarray) -> Records:
-    """Add one measurement, one film and one note to each row's person at that row's time."""
+    """Add one measurement, one film, one medicine and one note to each row's person at that row's time."""
     n = len(times)
     return replace(
         records,
@@ -168,6 +189,16 @@ def planted(records: Records, examples: Examples, times: np.ndarray) -> Records:
                 "findings": np.zeros((n, 2), np.int8),
             },
         ),
+        medications=merged(
+            records.medications,
+            "admission",
+            {
+                "admission": examples.admission,
+                "time": times,
+                "code": np.full(n, "planted"),
+                "system": np.full(n, "ATC"),
+            },
+        ),
         notes=merged(
             records.notes,
             "admission",
@@ -187,6 +218,7 @@ def arrived(records: Records, examples: Examples) -> dict[str, list[bool]]:
     marks = {
         "series": cohort.series.value == 999,
         "images": cohort.images.row == 999,
+        "medications": np.array(cohort.medications.vocabulary)[cohort.medications.code] == "ATC:planted",
         "notes": cohort.notes.kind == "planted",
     }
     return {
@@ -195,12 +227,26 @@ def arrived(records: Records, examples: Examples) -> dict[str, list[bool]]:
     }
 
 
-def one_stay_a_person(records: Records) -> Examples:
-    """So that what is planted for one row is not before another row's prediction time."""
-    examples = of_stays(records, np.full(len(records.stays), 24.0))
-    first = np.unique(examples.patient, return_index=True)[1]
-    columns = ("patient", "admission", "stay", "image", "start", "time", "labels")
-    return replace(examples, **{name: getattr(examples, name)[first] for name in columns})
+def apart(draw_records: Callable[[int], Records]) -> tuple[Records, Examples]:
+    """Two or more people admitted once, 30 hours before their stay, and a prediction 24 hours after its start.
+
+    What is planted for one row is then not before another row's prediction time.
+    """
+    for records in map(draw_records, range(1000)):
+        stays, admissions = records.stays, records.admissions
+        once = np.bincount(admissions.patient)[admissions.patient[stays.admission]] == 1
+        rows = np.flatnonzero(once & (np.bincount(stays.admission)[stays.admission] == 1))
+        if len(rows) >= 2:
+            start, end = admissions.start.copy(), admissions.end.copy()
+            start[stays.admission[rows]] = stays.start[rows] - 30
+            end[stays.admission[rows]] = stays.start[rows] + 2000
+            examples = of_stays(records, np.full(len(stays), 24.0))
+            columns = ("patient", "admission", "stay", "image", "start", "time", "labels")
+            return (
+                replace(records, admissions=replace(admissions, start=start, end=end)),
+                replace(examples, **{name: getattr(examples, name)[rows] for name in columns}),
+            )
+    raise AssertionError
 
 
 @pytest.mark.parametrize(
@@ -210,21 +256,43 @@ def one_stay_a_person(records: Records) -> Examples:
 def test_what_is_dated_after_the_prediction_time_or_not_at_all_never_arrives(
     draw_records: Callable[[int], Records], after: float, arrives: bool
 ) -> None:
-    records = simple(draw_records)
-    examples = one_stay_a_person(records)
-    assert len(examples) >= 2
+    records, examples = apart(draw_records)
     found = arrived(planted(records, examples, examples.time + after), examples)
-    assert found == dict.fromkeys(("series", "images", "notes"), [arrives] * len(examples))
+    assert found == dict.fromkeys(("series", "images", "medications", "notes"), [arrives] * len(examples))
 
 
 @pytest.mark.parametrize(("before", "arrives"), [(0.0, True), (-SECOND, False)])
 def test_a_series_begins_with_the_stay_and_films_a_day_before(
     draw_records: Callable[[int], Records], before: float, arrives: bool
 ) -> None:
-    records = simple(draw_records)
-    examples = one_stay_a_person(records)
+    records, examples = apart(draw_records)
     assert set(arrived(planted(records, examples, examples.start + before), examples)["series"]) == {arrives}
     assert set(arrived(planted(records, examples, examples.start - 24 + before), examples)["images"]) == {arrives}
+
+
+@pytest.mark.parametrize(
+    ("view", "arrives"), [("PA", True), ("AP", True), ("LATERAL", False), ("LL", False), ("", False)]
+)
+def test_only_a_frontal_film_arrives(draw_records: Callable[[int], Records], view: str, arrives: bool) -> None:
+    records, examples = apart(draw_records)
+    found = planted(records, examples, examples.time - 1)
+    views = np.where(found.images.row == 999, view, found.images.view)
+    found = replace(found, images=replace(found.images, view=views))
+    assert set(arrived(found, examples)["images"]) == {view in ("PA", "AP")}
+
+
+def test_a_film_of_another_admission_does_not_arrive(draw_records: Callable[[int], Records]) -> None:
+    """One ends ten hours before the stay, the next begins right then; later ones are far away."""
+    records, examples = readmitted(draw_records)
+    this, begin = int(examples.admission[0]), float(examples.start[0])
+    start, end = records.admissions.start.copy(), records.admissions.end.copy()
+    start[this - 1 : this + 1] = begin - 90, begin - 9.5
+    end[this - 1 : this + 1] = begin - 10, begin + 90
+    start[this + 1 :] = 2e6
+    records = replace(records, admissions=replace(records.admissions, start=start, end=end))
+    for hours, arrives in ((-11.0, False), (-10.0, False), (-9.75, True), (-9.0, True), (1.0, True)):
+        found = planted(records, examples, examples.start + hours)
+        assert arrived(found, examples)["images"] == [arrives], hours
 
 
 def readmitted(draw_records: Callable[[int], Records]) -> tuple[Records, Examples]:
@@ -327,6 +395,7 @@ def test_a_row_without_a_stay_has_no_values_and_no_reference(draw_records: Calla
     assert np.isnan(cohort.features.values).all()
     assert dict(cohort.references) == {}
     assert not cohort.series.present.any()  # type: ignore[union-attr]
+    assert not cohort.medications.present.any()  # type: ignore[union-attr]
     assert not cohort.notes.present.any()  # type: ignore[union-attr]
 
 
@@ -339,7 +408,7 @@ def test_what_a_cohort_says_of_itself(draw_records: Callable[[int], Records]) ->
     assert (cohort.hours == 24).all()
     assert np.array_equal(cohort.labels, examples.labels)
     assert cohort.label_names == ("a", "b")
-    assert dict(cohort.excluded) == {"too short": 2}
+    assert dict(cohort.excluded) == {"too short": Lost(2, 1, 0, len(cohort))}
     assert (cohort.digest, cohort.synthetic) == (records.digest, True)
     assert np.array_equal(cohort.references["score"], records.references["score"])
 
@@ -364,7 +433,8 @@ def test_a_task_may_make_its_own_features(draw_records: Callable[[int], Records]
 
 
 @pytest.mark.parametrize(
-    ("modality", "part"), [("series", "measurements"), ("images", "images"), ("codes", "diagnoses")]
+    ("modality", "part"),
+    [("series", "measurements"), ("images", "images"), ("codes", "diagnoses"), ("medications", "medications")],
 )
 def test_a_part_that_is_not_there_is_refused(draw_records: Callable[[int], Records], modality: Any, part: str) -> None:
     records = replace(simple(draw_records), **{part: None})
@@ -387,3 +457,22 @@ def test_no_example_left_is_refused_with_what_each_rule_lost(draw_records: Calla
     )
     with pytest.raises(DataError, match=r"^records: no stay is left \(too short: 2\)"):
         cohort_of(records, none)
+
+
+def test_codes_of_every_system_keep_their_names_however_long(draw_records: Callable[[int], Records]) -> None:
+    records = simple(draw_records)
+    admissions = len(records.admissions)
+    names = ["9:4280", "10:I509", "0:13645005001", "0:13645005002", "10:4280"]  # the last has another version only
+    rows = [(admission, *name.split(":")) for admission in range(admissions) for name in names]
+    diagnoses = Diagnoses(
+        admission=np.array([admission for admission, _, _ in rows]),
+        code=np.array([code for _, _, code in rows]),
+        version=np.array([int(version) for _, version, _ in rows], np.int8),
+    )
+    examples = of_stays(records, np.zeros(len(records.stays)))
+    visits = cohort_of(replace(records, diagnoses=diagnoses), examples).visits
+    assert visits is not None
+    assert len(visits.vocabulary) == len(set(visits.vocabulary)) == len(names)
+    for visit in range(admissions):
+        own = visits.code[visits.offsets[visit] : visits.offsets[visit + 1]]
+        assert sorted(visits.vocabulary[code] for code in own) == sorted(names)

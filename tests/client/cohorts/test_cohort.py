@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from client.cohorts.cohort import Cohort
 from client.cohorts.modalities import Series, Texts
+from common.clinical.examples import Lost
 from common.clinical.features import Features
 from common.exceptions import DataError
 
@@ -46,9 +47,10 @@ def cohort(n: int = 4, **changes: Any) -> Cohort:
         "label_names": ("death", "readmission"),
         "features": Features(values, ("age", "ph"), ("years", "")),
         "references": {"score": np.linspace(0, 1, n)},
-        "excluded": {"no outcome": 3},
+        "excluded": {"no outcome": Lost(3, 2, 2, n)},
         "digest": "d",
         "synthetic": True,
+        "amount": np.arange(n) * 2.5,
         "series": series(n),
         "notes": notes(n),
     }
@@ -63,6 +65,7 @@ def cohort(n: int = 4, **changes: Any) -> Cohort:
         {"labels": np.zeros((4, 1), np.int8)},
         {"label_names": ("death",)},
         {"hours": np.zeros(3)},
+        {"amount": np.zeros(3)},
         {"features": Features(np.zeros((3, 1), np.float32), ("age",), ("years",))},
         {"references": {"score": np.zeros(3)}},
         {"series": series(3)},
@@ -111,6 +114,8 @@ def test_a_selection_by_mask_or_by_rows_is_the_same_and_takes_every_part(chosen:
         assert np.array_equal(part.features.values, whole.features.values[mask], equal_nan=True)
         assert np.array_equal(part.labels, whole.labels[mask])
         assert np.array_equal(part.hours, whole.hours[mask])
+        assert part.amount is not None
+        assert part.amount.tolist() == [i * 2.5 for i, keep in enumerate(chosen) if keep]
         assert np.array_equal(part.references["score"], whole.references["score"][mask])
         assert set(part.modalities) == {"series", "notes"}
         for name, modality in part.modalities.items():

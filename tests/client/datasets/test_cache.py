@@ -18,6 +18,7 @@ from client.datasets.reading.cache import Cache
 from common.exceptions import DataError
 
 INPUTS = {"digest": "abc", "version": 1}
+SOURCE = Path("/data/events.csv")
 KILLED = """
 import os, signal, sys
 from pathlib import Path
@@ -28,7 +29,7 @@ def make(file, aside):
     (aside / "sorting").write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)
 
-Cache(Path(sys.argv[1])).file("events", {"digest": "abc", "version": 1}, make)
+Cache(Path(sys.argv[1])).file("events", Path("/data/events.csv"), {"digest": "abc", "version": 1}, make)
 """
 
 
@@ -55,18 +56,18 @@ def names(cache: Cache) -> list[str]:
 
 def test_a_file_is_made_once_for_the_same_inputs_and_again_for_others(cache: Cache) -> None:
     make = Maker()
-    first = cache.file("events", INPUTS, make)
+    first = cache.file("events", SOURCE, INPUTS, make)
     assert first.read_text() == "whole"
-    assert cache.file("events", dict(reversed(INPUTS.items())), make) == first
+    assert cache.file("events", SOURCE, dict(reversed(INPUTS.items())), make) == first
     assert make.made == 1
-    assert cache.file("events", INPUTS | {"version": 2}, make) != first
+    assert cache.file("events", SOURCE, INPUTS | {"version": 2}, make) != first
     assert make.made == 2
 
 
 def test_only_the_owner_may_look(cache: Cache, tmp_path: Path) -> None:
     (tmp_path / "open").mkdir(mode=0o755)
     for kept in (cache, Cache(tmp_path / "open")):
-        kept.file("events", INPUTS, Maker())
+        kept.file("events", SOURCE, INPUTS, Maker())
         paths = [kept._folder, *kept._folder.iterdir()]
         assert {path.stat().st_mode & 0o777 for path in paths[1:]} == {0o600}
         assert paths[0].stat().st_mode & 0o777 == 0o700
@@ -75,7 +76,7 @@ def test_only_the_owner_may_look(cache: Cache, tmp_path: Path) -> None:
 @pytest.mark.parametrize("damage", ["shorter", "other bytes", "no seal", "torn seal"])
 def test_a_damaged_file_is_made_again(cache: Cache, damage: str) -> None:
     make = Maker()
-    file = cache.file("events", INPUTS, make)
+    file = cache.file("events", SOURCE, INPUTS, make)
     seal = file.with_name(file.name + ".seal")
     match damage:
         case "shorter":
@@ -86,7 +87,7 @@ def test_a_damaged_file_is_made_again(cache: Cache, damage: str) -> None:
             seal.unlink()
         case "torn seal":
             seal.write_text(seal.read_text()[:10])
-    assert cache.file("events", INPUTS, make).read_text() == "whole"
+    assert cache.file("events", SOURCE, INPUTS, make).read_text() == "whole"
     assert make.made == 2
 
 
@@ -99,7 +100,7 @@ def test_a_process_killed_in_the_middle_leaves_nothing_half_done(cache: Cache) -
     assert killed.returncode == -signal.SIGKILL
     assert ".partial" in names(cache), "it was not killed in the middle"
     make = Maker()
-    assert cache.file("events", INPUTS, make).read_text() == "whole"
+    assert cache.file("events", SOURCE, INPUTS, make).read_text() == "whole"
     assert make.made == 1
     assert not {".partial", ".aside"} & set(names(cache))
 
@@ -109,7 +110,7 @@ def test_several_who_want_the_same_file_make_it_once(cache: Cache) -> None:
 
     def want() -> None:
         started.wait()
-        found.append(Cache(cache._folder).file("events", INPUTS, make).read_text())
+        found.append(Cache(cache._folder).file("events", SOURCE, INPUTS, make).read_text())
 
     threads = [threading.Thread(target=want) for _ in range(4)]
     for thread in threads:
@@ -125,9 +126,9 @@ def test_what_fails_leaves_nothing_and_may_be_tried_again(cache: Cache) -> None:
         raise DataError("wrong", file="x.csv")
 
     with pytest.raises(DataError, match="wrong"):
-        cache.file("events", INPUTS, fail)
+        cache.file("events", SOURCE, INPUTS, fail)
     assert set(names(cache)) == {".lock"}
-    assert cache.file("events", INPUTS, Maker()).read_text() == "whole"
+    assert cache.file("events", SOURCE, INPUTS, Maker()).read_text() == "whole"
 
 
 def test_a_full_disk_is_said_so_and_other_failures_are_not_called_that(cache: Cache) -> None:
@@ -135,13 +136,101 @@ def test_a_full_disk_is_said_so_and_other_failures_are_not_called_that(cache: Ca
         with Path("/dev/full").open("wb", buffering=0) as disk:
             disk.write(b"x")
 
+    def long(file: Path, aside: Path) -> None:
+        raise OSError(errno.EFBIG, "File too large")
+
     def forbidden(file: Path, aside: Path) -> None:
         raise PermissionError(errno.EACCES, "no")
 
-    with pytest.raises(DataError, match="the disk is full"):
-        cache.file("events", INPUTS, full)
+    for make in (full, long):
+        with pytest.raises(DataError, match="the disk is full"):
+            cache.file("events", SOURCE, INPUTS, make)
     with pytest.raises(PermissionError):
-        cache.file("events", INPUTS, forbidden)
+        cache.file("events", SOURCE, INPUTS, forbidden)
+
+
+def entries(cache: Cache) -> list[str]:
+    return sorted(path.read_text() for path in cache._folder.iterdir() if not path.suffix)
+
+
+def test_a_new_entry_takes_the_place_of_the_old_one_of_its_source_and_name_only(cache: Cache) -> None:
+    for source in ("/data/a.csv", "/data/b.csv"):
+        cache.file("events", Path(source), [source, 1], Maker(f"{source} 1"))
+    cache.file("events-implausible", Path("/data/a.csv"), ["/data/a.csv", 1], Maker("implausible"))
+    before = len(list(cache._folder.iterdir()))
+    cache.file("events", Path("/data/a.csv"), ["/data/a.csv", 2], Maker("/data/a.csv 2"))
+    assert entries(cache) == ["/data/a.csv 2", "/data/b.csv 1", "implausible"]
+    assert len(list(cache._folder.iterdir())) == before, "an entry left something behind"
+
+
+def test_an_entry_of_two_sources_stays_until_neither_needs_it(cache: Cache) -> None:
+    for source in ("/data/a.csv", "/data/copy.csv"):
+        cache.file("events", Path(source), INPUTS, Maker("shared"))
+    cache.file("events", Path("/data/a.csv"), 2, Maker("new"))
+    assert entries(cache) == ["new", "shared"]
+    cache.file("events", Path("/data/copy.csv"), 2, Maker("never made"))
+    cache.file("events", Path("/data/copy.csv"), 3, Maker("newer"))
+    assert entries(cache) == ["new", "newer"]
+
+
+def test_what_is_held_stays_readable_until_it_is_let_go(cache: Cache) -> None:
+    with Cache(cache._folder) as reader:
+        file = reader.file("events", SOURCE, 1, Maker("held"))
+        cache.file("events", SOURCE, 2, Maker("new"))
+        assert file.read_text() == "held"
+    cache.file("events", SOURCE, 3, Maker("newest"))
+    assert entries(cache) == ["newest"]
+
+
+def test_what_a_killed_process_left_goes_with_the_next_entry_even_if_its_inputs_never_come_back(cache: Cache) -> None:
+    subprocess.run(
+        [sys.executable, "-c", KILLED, str(cache._folder)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        check=False,
+    )
+    assert {".partial", ".aside"} <= set(names(cache)), "it was not killed in the middle"
+    cache.file("events", SOURCE, INPUTS | {"version": 2}, Maker())
+    assert sorted(names(cache)) == ["", ".at", ".lock", ".seal"]
+
+
+def test_contents_are_made_once_and_given_back(cache: Cache) -> None:
+    made = []
+    for _ in range(2):
+        assert cache.content("arrays", SOURCE, INPUTS, lambda: made.append(1) or b"1,2") == b"1,2"
+    assert made == [1]
+
+
+def test_many_who_read_while_the_source_changes_get_whole_files(cache: Cache) -> None:
+    found = []
+
+    def read(version: int) -> None:
+        for step in range(20):
+            text = f"{version + step % 3} " * 1000
+            found.append(
+                Cache(cache._folder).content("events", SOURCE, [version + step % 3], text.encode) == text.encode()
+            )
+
+    threads = [threading.Thread(target=read, args=(version,)) for version in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [True] * 80
+
+
+def test_a_damaged_file_is_not_sealed_anew_by_looking_at_it(cache: Cache) -> None:
+    file = cache.file("events", SOURCE, INPUTS, Maker())
+    file.write_text("WHOLE")
+    seal = file.with_name(file.name + ".seal")
+    before = seal.read_bytes()
+
+    def killed(file: Path, aside: Path) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cache.file("events", SOURCE, INPUTS, killed)
+    assert not seal.exists() or seal.read_bytes() == before
+    assert cache.file("events", SOURCE, INPUTS, Maker("again")).read_text() == "again"
 
 
 def test_a_folder_that_cannot_be_is_refused(tmp_path: Path) -> None:

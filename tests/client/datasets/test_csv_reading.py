@@ -67,7 +67,7 @@ def test_well_formed_tables_are_read_to_the_letter(tmp_path: Path, data: bytes, 
         (f'a,b\n1,2\n"{SECRET}"x,4\n'.encode(), r"t\.csv, row 2: a quoted field is not well-formed"),
         (f"a,b\n1,2\n{SECRET}\xe9,4\n".encode("latin-1"), r"t\.csv, row 2: the text is not UTF-8"),
         (b"a,\xff\n1,2\n", r"t\.csv, row 0: the header is not well-formed"),
-        (b"a,b\r\n1,2\n3,4\r\n", r"t\.csv: not readable as CSV"),
+        (b"a,b\r\n1,2\n3,4\r\n", r"t\.csv, row 1: its line ends in another way"),
     ],
 )
 def test_broken_tables_are_refused_by_file_and_row(tmp_path: Path, data: bytes, message: str) -> None:

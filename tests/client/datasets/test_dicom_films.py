@@ -110,6 +110,9 @@ REFUSED: list[tuple[dict[str, Any] | Callable[[Dataset], None], str]] = [
     ({"Modality": None}, "Modality"),
     ({"PresentationIntentType": "FOR PROCESSING"}, "PresentationIntentType"),
     ({"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB"}, "SamplesPerPixel"),
+    ({"PixelAspectRatio": [2, 1]}, "PixelAspectRatio"),
+    ({"ImagerPixelSpacing": [0.1, 0.2]}, "ImagerPixelSpacing"),
+    ({"PixelSpacing": [0, 1]}, "PixelSpacing"),
     ({"Rows": 0}, "Rows"),
     ({"Columns": None}, "Columns"),
     ({"Rows": 60000, "Columns": 60000}, "Rows"),
@@ -202,6 +205,19 @@ def test_jpeg_and_what_it_hides(tmp_path: Path) -> None:
         read_film(cut)
 
 
+def test_compressed_pixels_told_as_plain_are_refused_and_not_shown(tmp_path: Path) -> None:
+    dataset = compressed(uid.JPEG2000Lossless, encoded(STORED, "JPEG2000", no_jp2=True))
+    assert dicom_pixels(save(dataset, tmp_path / "good"), GENEROUS).shape == (6, 8)
+    dataset.file_meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
+    with pytest.raises(DataError, match=r"'PixelData'.*compressed"):
+        dicom_pixels(save(dataset, tmp_path / "bad"), GENEROUS)
+
+
+def test_what_follows_the_pixels_is_no_second_film(tmp_path: Path) -> None:
+    file = save(film(PixelData=STORED.tobytes() * 2), tmp_path / "film")
+    assert np.allclose(dicom_pixels(file, GENEROUS), GREY)
+
+
 def test_compressed_pixels_of_more_bits_than_told_are_refused(tmp_path: Path) -> None:
     deep = encoded(STORED * 16, "JPEG2000", no_jp2=True)
     file = save(compressed(uid.JPEG2000Lossless, deep), tmp_path / "film")
@@ -210,8 +226,25 @@ def test_compressed_pixels_of_more_bits_than_told_are_refused(tmp_path: Path) ->
     assert refusal.value.field == "BitsStored"
 
 
+@pytest.mark.parametrize(
+    ("field", "value"), [("BurnedInAnnotation", "YES"), ("PresentationIntentType", "FOR PROCESSING")]
+)
+def test_pixels_not_to_be_shown_are_not_decoded_whatever_lists_the_file(tmp_path: Path, field: str, value: str) -> None:
+    good = save(film(BurnedInAnnotation="NO", PresentationIntentType="FOR PRESENTATION"), tmp_path / "good")
+    assert dicom_pixels(good, GENEROUS).shape == (6, 8)
+    with pytest.raises(DataError) as refusal:
+        dicom_pixels(save(film(**{field: value}), tmp_path / "bad"), GENEROUS)
+    assert refusal.value.field == field
+
+
+@pytest.mark.parametrize("spacing", [[0.143, 0.143], [0.1, 0.1005], [0, 0]])
+def test_square_pixels_may_be_of_any_size(tmp_path: Path, spacing: list[float]) -> None:
+    file = save(film(ImagerPixelSpacing=spacing, PixelSpacing=spacing, PixelAspectRatio=[1, 1]), tmp_path / "film")
+    assert read_film(file).view == "PA"
+
+
 def test_size_is_judged_before_any_pixel_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = save(film(), tmp_path / "film")
+    file = save(compressed(uid.JPEG2000Lossless, encoded(STORED, "JPEG2000", no_jp2=True)), tmp_path / "film")
     dicom_pixels(file, 48)
     monkeypatch.setattr("client.datasets.reading.dicom.get_decoder", lambda syntax: pytest.fail("decoded"))
     with pytest.raises(DataError, match="more than 47 pixels"):

@@ -121,6 +121,21 @@ def test_windows_agree_with_pydicom(
     assert shown(dataset, values) == pytest.approx([1 - value for value in found], abs=1e-6)
 
 
+@given(st.integers(1, 200), st.integers(1, 3), st.booleans(), st.booleans(), st.integers(0, 2**32))
+def test_a_film_of_any_height_is_looked_up_pixel_by_pixel(
+    lines: int, columns: int, signed: bool, windowed: bool, seed: int
+) -> None:
+    window = {"WindowCenter": 300, "WindowWidth": 999} if windowed else {}
+    look = grey(header(12, PixelRepresentation=int(signed), **window))
+    stored = np.random.default_rng(seed).integers(0, 2**16, (lines, columns)).astype(np.uint16)
+    stored.setflags(write=False)
+    value = (stored & 4095).astype(np.int64)
+    value = np.where(signed & (value >= 2048), value - 4096, value)
+    least, most = (300 - 0.5 - 499, 300 - 0.5 + 499) if windowed else (value.min(), value.max())
+    expected = np.clip((value - least) / max(most - least, 1), 0, 1)
+    assert np.allclose(look(stored.view(np.int16 if signed else np.uint16)), expected, atol=1e-6)
+
+
 @given(first=st.integers(-50, 200), entries=st.lists(st.integers(0, 1023), min_size=2, max_size=40))
 def test_tables_agree_with_pydicom(first: int, entries: list[int]) -> None:
     dataset = header(8, BitsAllocated=8, VOILUTSequence=table(entries, first, 10))

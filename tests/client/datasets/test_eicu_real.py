@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import os
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from client.cohorts.loading import load, sites
+from client.datasets import eicu
 from client.datasets.base import ALL, Select
+from client.preprocessing.grid import hourly
 from client.preprocessing.table import Table, build
 from common.tasks.base import find
 from simulations.synthetic.eicu_columns import HEADERS
@@ -40,7 +43,9 @@ def table() -> Table:
 
 
 def test_inclusion_counts(table: Table) -> None:
-    assert dict(table.excluded) == {"no outcome": 28, "no APACHE rows": 2520 - 28 - 2179}
+    lost = {rule: each.candidates for rule, each in table.excluded.items()}
+    assert lost == {"no outcome": 28, "no APACHE rows": 2520 - 28 - 2179}
+    assert sum(each.patients for each in table.excluded.values()) == 1841 - len(np.unique(table.patients))
     assert len(table.labels) == 2179
     assert int(table.labels.sum()) == 196
     assert len(sites("eicu", FOLDER, "hospital")) == 186
@@ -108,6 +113,58 @@ def test_logistic_regression_reaches_its_published_discrimination(table: Table) 
         model, features, table.labels, groups=hospitals, cv=GroupKFold(5), method="predict_proba"
     )[:, 1]
     assert roc_auc_score(table.labels, scores) == pytest.approx(0.816, abs=0.002)
+
+
+def rows(name: str) -> list[dict[str, str]]:
+    with gzip.open(FOLDER / f"{name}.csv.gz", "rt", encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_measurements_and_codes_agree_with_a_plain_count(tmp_path: Path) -> None:
+    records = eicu.read(FOLDER, ALL, ("measurements", "diagnoses"), tmp_path / "cache")
+    part, diagnoses = records.measurements, records.diagnoses
+    assert part is not None
+    assert diagnoses is not None
+    assert (len(records.stays), len(records.patients)) == (2520, 1841)
+
+    def of(name: str) -> list[float]:
+        return sorted(part.value[part.variable == part.names.index(name)].astype(np.float64).tolist())
+
+    pressures = [float(row["noninvasivemean"]) for row in rows("vitalaperiodic") if row["noninvasivemean"]]
+    assert of("mean_pressure") == sorted(value for value in pressures if 14 <= value <= 330)
+    rates = [row for row in rows("respiratorycharting") if row["respchartvaluelabel"] in ("RR (patient)", "Total RR")]
+    exams = [row for row in rows("physicalexam") if row["physicalexampath"].endswith("/Resp Rate/Resp Current")]
+    told = [float(row["respchartvalue"]) for row in rates] + [float(row["physicalexamtext"]) for row in exams]
+    assert of("respiratory_rate") == pytest.approx(sorted(value for value in told if 0 <= value <= 300))
+    cells = [row["icd9code"].split(",") for row in rows("diagnosis")]
+    codes = [code for cell in cells for code in {each.strip() for each in cell} - {"", "31.1"}]
+    assert len(diagnoses) == len(codes)
+
+
+def test_the_series_tasks_are_defined_on_the_demo(tmp_path: Path) -> None:
+    cohort = load("eicu", FOLDER, find("in_hospital_mortality_48h"), ALL, ("series",), tmp_path / "cache")
+    stays = rows("patient")
+    several = Counter(row["patienthealthsystemstayid"] for row in stays)
+    recorded = {row["patientunitstayid"] for row in rows("apacheapsvar")}
+    kept = [
+        row
+        for row in stays
+        if several[row["patienthealthsystemstayid"]] == 1
+        and row["hospitaldischargestatus"]
+        and int(row["unitdischargeoffset"]) >= 48 * 60
+        and row["patientunitstayid"] in recorded
+        and (row["age"] == "> 89" or int(row["age"] or 0) >= 18)
+    ]
+    deaths = [
+        row["hospitaldischargestatus"] == "Expired"
+        for row in kept
+        if row["hospitaldischargestatus"] == "Alive" or int(row["hospitaldischargeoffset"]) > 48 * 60
+    ]
+    assert (len(cohort.labels), int(cohort.labels.sum())) == (len(deaths), sum(deaths))
+    assert cohort.series is not None
+    grid = hourly(cohort.series, 48)
+    assert grid.values.shape == (len(deaths), 48, 76)
+    assert grid.values[:, :, -17:].any(), "nothing was measured"
 
 
 def test_the_synthetic_layout_has_the_official_columns_in_order() -> None:

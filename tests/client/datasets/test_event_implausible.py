@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from client.datasets.reading import events, progress
 from client.datasets.reading.cache import Cache
-from client.datasets.reading.events import EventTable, Item, extract, implausible, load
+from client.datasets.reading.event_table import EventTable, Item
+from client.datasets.reading.events import extract, implausible, load
 from common.clinical.plausible import EXAMPLES
 
 TABLE = EventTable(

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import gzip
 import math
+import os
+import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -14,7 +18,8 @@ from hypothesis import strategies as st
 
 from client.datasets.reading import event_query, events, progress
 from client.datasets.reading.cache import Cache
-from client.datasets.reading.events import EventTable, Item, extract, load
+from client.datasets.reading.event_table import EventTable, Item
+from client.datasets.reading.events import extract, load
 from common.exceptions import DataError
 
 HEADER = ["subject_id", "hadm_id", "stay_id", "charttime", "itemid", "value", "valuenum", "valueuom"]
@@ -177,6 +182,8 @@ def structure(file: Path, damage: str) -> None:
             content = gzip.compress(b"".join([*lines[:3], lines[3].replace(b"bpm", b"\xff"), *lines[4:]]))
         case "an open quote":
             content = gzip.compress(b"".join([*lines[:3], b'"' + lines[3], *lines[4:]]))
+        case "mixed line ends":
+            content = gzip.compress(b"".join([*(line.replace(b"\n", b"\r\n") for line in lines[:3]), *lines[3:]]))
         case "not gzip":
             content = b"".join(lines)
         case "empty":
@@ -195,6 +202,7 @@ def structure(file: Path, damage: str) -> None:
         ("a field missing", 3),
         ("not UTF-8", 3),
         ("an open quote", 3),
+        ("mixed line ends", 3),
     ],
 )
 def test_a_damaged_file_is_refused_with_the_row_where_there_is_one(
@@ -251,6 +259,73 @@ def test_a_full_disk_is_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     honest = event_query.copy
     monkeypatch.setattr(event_query, "copy", lambda *given: honest(*given[:3], Path("/dev/full")))
     with pytest.raises(DataError, match="the disk is full"):
+        extract(write(tmp_path / "e.csv", [row()]), TABLE, Cache(tmp_path / "cache"))
+
+
+def many(file: Path) -> Path:
+    """Write a table whose extract takes a while, and some hundred kilobytes."""
+    draw = np.random.default_rng(7).integers(1, 300, (300_000, 3)).tolist()
+    lines = [f"{10_000_000 + a * 997 + b},{c},1,2150-01-02 03:04:05,220045,x,{b},bpm\n" for a, b, c in draw]
+    file.write_text(",".join(HEADER) + "\n" + "".join(lines))
+    return file
+
+
+EXTRACTING = """
+import resource, sys
+from pathlib import Path
+from client.datasets.reading.cache import Cache
+from client.datasets.reading.event_table import EventTable, Item
+from client.datasets.reading.events import extract
+from common.exceptions import DataError
+
+if limit := int(sys.argv[3]):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+try:
+    extract(Path(sys.argv[1]), EventTable((Item(220045, "heart_rate", 0, 350, ("bpm",)),)), Cache(Path(sys.argv[2])))
+except DataError as error:
+    print(error)
+"""
+
+
+def extracting(file: Path, cache: Path, limit: int = 0) -> subprocess.Popen[str]:
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    command = [sys.executable, "-c", EXTRACTING, str(file), str(cache), str(limit)]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+
+
+def kept(cache: Path) -> list[str]:
+    return sorted(path.suffix for path in cache.iterdir())
+
+
+def test_a_site_that_may_write_no_more_is_told_so_and_goes_on_when_it_may(tmp_path: Path) -> None:
+    file, cache = many(tmp_path / "e.csv"), tmp_path / "cache"
+    for _ in range(2):
+        told, _ = extracting(file, cache, limit=100_000).communicate(timeout=120)
+        assert "cache: the disk is full; free some space" in told
+        assert kept(cache) == [".lock", ".sha256"]
+    assert "full" not in extracting(file, cache).communicate(timeout=120)[0]
+    assert kept(cache) == ["", ".at", ".lock", ".seal", ".sha256"]
+
+
+def test_a_site_killed_while_it_extracts_uses_nothing_half_done_and_leaves_nothing(tmp_path: Path) -> None:
+    file, cache = many(tmp_path / "e.csv"), tmp_path / "cache"
+    for _ in range(2):
+        process = extracting(file, cache)
+        while process.poll() is None and not list(cache.glob("*.partial")):
+            pass  # until it writes
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+        process.communicate()
+        assert {".partial", ".aside"} <= set(kept(cache)), "it was not killed in the middle"
+    table = EventTable((Item(220045, "heart_rate", 0, 350, ("bpm",)),))
+    values = np.concatenate([part.value for part in load(extract(file, table, Cache(cache)))])
+    assert len(values) == 300_000
+    assert kept(cache) == ["", ".at", ".lock", ".seal", ".sha256"]
+
+
+def test_too_little_memory_is_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "MEMORY", "10MB")
+    with pytest.raises(DataError, match=r"^e\.csv: too little memory"):
         extract(write(tmp_path / "e.csv", [row()]), TABLE, Cache(tmp_path / "cache"))
 
 

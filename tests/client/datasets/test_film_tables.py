@@ -13,11 +13,11 @@ from PIL import Image
 from client.datasets import chexpert, image_table, nih_cxr
 from client.datasets.base import ALL, Select
 from client.datasets.reading import films
-from client.datasets.reading.films import FINDINGS
+from common.clinical.findings import CHEXPERT
 from common.clinical.records import Records
 from common.exceptions import DataError
 
-NO_LABELS = "," * (len(FINDINGS) - 1)
+NO_LABELS = "," * (len(CHEXPERT) - 1)
 NIH = "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position"
 
 
@@ -59,12 +59,12 @@ def chexpert_line(path: str, sex: str = "Male", position: str = "Frontal,PA", la
     return f"CheXpert-v1.0-small/{path},{sex},50,{position},{labels}"
 
 
-CHEXPERT = ",".join(["Path", "Sex", "Age", "Frontal/Lateral", "AP/PA", *FINDINGS])
+CHEXPERT = ",".join(["Path", "Sex", "Age", "Frontal/Lateral", "AP/PA", *CHEXPERT])
 PATHS = [f"train/patient00001/study{s}/view{v}_x.jpg" for s, v in ((1, 1), (2, 1), (2, 2))]
 
 
 def test_chexpert_by_hand(tmp_path: Path) -> None:
-    labels = ["1.0,0.0,-1.0" + "," * (len(FINDINGS) - 3), NO_LABELS, "0" + NO_LABELS]
+    labels = ["1.0,0.0,-1.0" + "," * (len(CHEXPERT) - 3), NO_LABELS, "0" + NO_LABELS]
     positions = ["Frontal,AP", "Frontal,LL", "Lateral,"]
     lines = [
         chexpert_line(path, position=p, labels=found) for path, p, found in zip(PATHS, positions, labels, strict=True)
@@ -259,3 +259,10 @@ def test_the_digest_follows_the_films(tmp_path: Path) -> None:
     assert read(image_table, tmp_path).digest == before
     Image.new("L", (40, 4), 9).save(tmp_path / "b.png")
     assert read(image_table, tmp_path).digest != before
+
+
+def test_known_findings_have_their_proper_names() -> None:
+    header = ["path", "pleural effusion", "mass", "death", "no finding"]
+    found = films.finding_columns(header, {"path"})
+    assert list(found) == ["Pleural Effusion", "Mass", "death", "No Finding"]
+    assert list(found.values()) == header[1:]

@@ -13,7 +13,7 @@ import pytest
 
 from client.datasets import mimic_cxr, mimic_iv
 from client.datasets.base import ALL, Select
-from client.datasets.reading.films import FINDINGS
+from common.clinical.findings import CHEXPERT
 from common.clinical.records import Images, Records
 from common.exceptions import DataError
 
@@ -86,7 +86,7 @@ def test_findings_are_those_of_the_film_s_study(alone: Path) -> None:
         number = int(study[-2:])
         expected = [-2] * 14 if number == 7 else [code[(number + i) % 4] for i in range(14)]
         assert findings == expected
-    assert images.finding_names == FINDINGS
+    assert images.finding_names == CHEXPERT
 
 
 def test_negbio_stands_in_for_chexpert_and_nothing_for_both(alone: Path) -> None:

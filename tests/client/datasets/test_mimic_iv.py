@@ -100,6 +100,26 @@ def test_measurements_are_placed_converted_and_summed(records: Records) -> None:
     assert [(i.file, i.field, i.unit, i.below, i.above) for i in records.implausible] == [outside]
 
 
+def procedure(item: int, moment: str) -> dict[str, Any]:
+    row = example.tables()["icu/chartevents"][0]
+    key = {"subject_id": row["subject_id"], "hadm_id": row["hadm_id"]}
+    return key | {"starttime": moment, "itemid": item, "value": "", "valueuom": "None"}
+
+
+def test_a_sputum_culture_is_obtained_when_the_procedure_begins(tmp_path: Path) -> None:
+    for name, rows in example.tables().items():
+        example.save(tmp_path / "data" / f"{name}.csv.gz", rows)
+    moments = ("2150-01-01 15:00:00", "2150-01-02 15:00:00")
+    rows = [*(procedure(225451, moment) for moment in moments), procedure(225459, moments[0])]
+    example.save(tmp_path / "data" / "icu" / "procedureevents.csv.gz", rows)
+    found = mimic_iv.read(tmp_path / "data", ALL, ("measurements",), tmp_path / "cache")
+    assert measured(found, 0, "sputum_culture") == [(hours(moment.replace(" ", "T")), 1) for moment in moments]
+    rows[1]["starttime"] = "2150-02-30 00:00:00"
+    example.save(tmp_path / "data" / "icu" / "procedureevents.csv.gz", rows)
+    with pytest.raises(DataError, match=r"procedureevents\.csv\.gz, row 2, field 'starttime'"):
+        mimic_iv.read(tmp_path / "data", ALL, ("measurements",), tmp_path / "cache")
+
+
 def test_a_value_without_admission_belongs_to_the_one_around_it(records: Records) -> None:
     assert measured(records, 0, "hemoglobin") == [(hours("2150-01-02T06:00"), 9.5), (hours("2150-01-03T06:00"), 9.25)]
     assert measured(records, 1, "hemoglobin") == []
@@ -245,3 +265,36 @@ def test_items_are_of_known_variables_and_no_item_is_there_twice() -> None:
         assert len({item.id for item in items}) == len(items)
         assert all(item.low < item.high for item in items)
         assert {51478, 51094, 51491, 50831}.isdisjoint(item.id for item in items)
+
+
+def specimen(who: int, admitted: int | None, time: str, kind: str = "SPUTUM") -> dict[str, Any]:
+    hospital = "" if admitted is None else example.hospital(admitted)
+    return {"subject_id": example.person(who), "hadm_id": hospital, "charttime": time, "spec_type_desc": kind}
+
+
+def test_sputum_cultures_count_when_they_were_taken(tmp_path: Path, read: Callable[..., Records]) -> None:
+    without = read(("measurements",))
+    assert measured(without, 0, "sputum_culture") == []
+    specimens = [
+        specimen(1, 1, "2150-01-02 06:00:00"),
+        specimen(1, 1, "2150-01-02 06:00:00"),  # another organism
+        specimen(1, 1, ""),  # some day
+        specimen(1, 1, "2150-01-02 07:00:00", "URINE"),
+        specimen(1, None, "2150-01-03 06:00:00"),
+        specimen(1, None, "2150-03-03 06:00:00"),  # at home
+        specimen(2, 3, "2150-01-02 08:00:00"),
+    ]
+    charted = [
+        {"subject_id": example.person(1), "hadm_id": example.hospital(1), "starttime": time, "itemid": item}
+        for time, item in (("2150-01-04 10:00:00", 225451), ("2150-01-04 11:00:00", 225401))
+    ]
+    example.save(tmp_path / "data" / "hosp" / "microbiologyevents.csv.gz", specimens)
+    example.save(tmp_path / "data" / "icu" / "procedureevents.csv.gz", charted)
+    found = read(("measurements",))
+    expected = ("2150-01-02T06:00", "2150-01-03T06:00", "2150-01-04T10:00")
+    assert measured(found, 0, "sputum_culture") == [(hours(moment), 1) for moment in expected]
+    assert measured(found, 2, "sputum_culture") == [(hours("2150-01-02T08:00"), 1)]
+    assert found.digest != without.digest
+    example.save(tmp_path / "data" / "hosp" / "microbiologyevents.csv.gz", [specimen(2, 1, "2150-01-02 08:00:00")])
+    with pytest.raises(DataError, match="one person in an admission of another"):
+        read(("measurements",))

@@ -70,6 +70,13 @@ def test_values_agree_with_a_plain_count(records: Records) -> None:
     for row in charted:
         if row["itemid"] in ("220739", "223900", "223901") and row["hadm_id"] in known:
             moments.setdefault((row["hadm_id"], row["charttime"]), {})[row["itemid"]] = float(row["valuenum"])
+    cultures = [row for row in rows("icu/procedureevents") if row["itemid"] == "225451"]
+    sputum = [row for row in rows("hosp/microbiologyevents") if row["spec_type_desc"] == "SPUTUM" and row["charttime"]]
+    specimens = {(row["hadm_id"], row["charttime"]) for row in sputum if row["hadm_id"] in known}
+    assert len(cultures) > 0 < len(specimens)
+    outside = sum(row["hadm_id"] == "" for row in sputum)  # some of them were taken during an admission
+    assert 0 <= len(of("sputum_culture")) - len(cultures) - len(specimens) <= outside
+    assert set(of("sputum_culture")) == {1.0}
     totals = [sum(parts.values()) for parts in moments.values() if len(parts) == 3]
     assert of("gcs_total").tolist() == sorted(totals)
 

@@ -122,7 +122,7 @@ def test_sites_divide_the_stays(records: Records, cache: Path) -> None:
 
 def test_the_task_s_flow(cache: Path) -> None:
     cohort = load("physionet2012", FOLDER, TASK, ALL, ("table", "series"), cache)
-    excluded = dict(cohort.excluded)
+    excluded = {rule: lost.candidates for rule, lost in cohort.excluded.items()}
     assert sum(excluded.values()) == 8000 - len(cohort)
     assert excluded["nothing recorded"] == 10
     assert set(np.unique(cohort.hours)) == {48.0}

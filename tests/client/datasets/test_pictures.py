@@ -91,6 +91,17 @@ def test_the_content_decides_what_a_file_is_and_not_its_name(film: Any) -> None:
         read(film(encoded(grey([[7]]), "GIF"), "film.png"), 3, 1)
 
 
+def turned(orientation: int) -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif
+
+
+@pytest.mark.parametrize("orientation", [0, 1])
+def test_an_upright_film_may_say_so(film: Any, orientation: int) -> None:
+    assert read(film(encoded(grey([[7, 8]]), "JPEG", exif=turned(orientation))), 1, 1).size == (2, 1)
+
+
 BAD = {
     "empty": (b"", "an empty file"),
     "text": (b"patient_id,label\n" * 20, "not a JPEG, PNG or DICOM file"),
@@ -100,6 +111,11 @@ BAD = {
     "truncated PNG": (encoded(grey(np.arange(4096).reshape(64, 64) % 251), "PNG")[:-200], "damaged, truncated"),
     "truncated JPEG": (encoded(grey(np.arange(4096).reshape(64, 64) % 251), "JPEG")[:-200], "damaged, truncated"),
     "CMYK": (encoded(Image.new("CMYK", (8, 8)), "JPEG"), "pixels of the kind CMYK"),
+    "12 of 16 bits": (encoded(grey([[0, 4095], [16383, 7]], np.uint16), "PNG"), "16 bits, of which the upper two"),
+    **{
+        f"turned {kind}": (encoded(grey([[7, 8]]), kind, exif=turned(6)), "to be turned or mirrored")
+        for kind in ("JPEG", "PNG")
+    },
     "transparent": (encoded(Image.new("RGBA", (2, 2), (9, 9, 9, 254)), "PNG"), "partly transparent"),
     "transparent colour": (encoded(grey([[7]]), "PNG", transparency=7), "partly transparent"),
 }

@@ -14,7 +14,7 @@ from client.datasets.base import ALL
 from client.exporting.site import export_site
 from common.audit.event import Kind
 from common.audit.log import AuditLog
-from common.exceptions import AuditError
+from common.exceptions import AuditError, ConfigurationError
 
 PERSON = {"resourceType": "Patient", "id": "canary-person", "gender": "female", "birthDate": "1950-04-01"}
 VISIT = {
@@ -57,3 +57,13 @@ def test_what_cannot_be_audited_is_not_exported(kit: Path, tmp_path: Path) -> No
     with pytest.raises(AuditError):
         export_site(kit, tmp_path / "out", notes=False)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_in_use_is_refused_before_anything_is_read_or_audited(kit: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "old.json").write_text("{}")
+    shown = CliRunner().invoke(app, ["export", str(kit), "--to", str(tmp_path / "out")])
+    assert isinstance(shown.exception, ConfigurationError)
+    assert "not empty" in str(shown.exception)
+    assert not (kit / "state").exists()
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["old.json"]

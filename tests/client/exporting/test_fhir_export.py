@@ -12,10 +12,23 @@ import pytest
 
 from client.datasets.base import SYNTHETIC_MARKER
 from client.datasets.reading.fhir.codes import variables
+from client.exporting import fhir as exporting
 from client.exporting.fhir import export
 from client.exporting.pseudonyms import Pseudonyms
 from client.exporting.resources import Subject
-from common.clinical.records import Admissions, Diagnoses, Images, Known, Measurements, Notes, Patients, Records, Stays
+from common.clinical.records import (
+    PARTS,
+    Admissions,
+    Diagnoses,
+    Images,
+    Known,
+    Measurements,
+    Medications,
+    Notes,
+    Patients,
+    Records,
+    Stays,
+)
 from common.exceptions import ConfigurationError, DataError
 
 KEY = bytes(range(32))
@@ -41,6 +54,10 @@ def ward() -> Records:
         ),
         stays=Stays(zero, np.array([30.0]), np.array([40.0]), np.array(["MICU"], np.str_)),
         diagnoses=Diagnoses(np.zeros(6, np.int64), np.array(codes, np.str_), np.array([10, 10, 9, 9, 9, 0], np.int8)),
+        medications=Medications(
+            **{"admission": np.zeros(2, np.int64), "time": np.array([25.0, np.nan])},
+            **{"code": np.array(["435", "R03AC02"]), "system": np.array(["RxNorm", "ATC"])},
+        ),
         measurements=Measurements(
             admission=np.zeros(measured, np.int32),
             time=np.full(measured, 25.0),
@@ -75,6 +92,9 @@ def test_a_bundle_by_hand(ward: Records, tmp_path: Path) -> None:
     admitted, stay = kinds["Encounter"]
     assert admitted["class"]["code"] == "IMP"
     assert admitted["hospitalization"]["dischargeDisposition"]["coding"][0]["code"] == "exp"
+    orders = kinds["MedicationRequest"]
+    assert [order["medicationCodeableConcept"]["coding"][0]["code"] for order in orders] == ["435", "R03AC02"]
+    assert [(order["status"], "authoredOn" in order) for order in orders] == [("completed", True), ("completed", False)]
     assert stay["partOf"] == {"reference": f"urn:uuid:{admitted['id']}"}
     assert [c["code"]["coding"][0]["code"] for c in kinds["Condition"]] == [
         *("J44.1", "I10", "038.9", "E885.9", "V15.82", "87433001")
@@ -88,16 +108,33 @@ def test_a_bundle_by_hand(ward: Records, tmp_path: Path) -> None:
 
 
 def test_every_resource_is_valid(ward: Records, tmp_path: Path) -> None:
+    """By the models of 4.3.0 (R4B), which are those of 4.0.1 for all that is written; those of 5.0.0 refuse it."""
     bundle_type = pytest.importorskip("fhir.resources.R4B.bundle").Bundle
     export(ward, tmp_path, KEY)
     files = [path for path in tmp_path.iterdir() if path.name != SYNTHETIC_MARKER]
     assert len(files) == 2
+    kinds = set()
     for path in files:
         bundle = bundle_type.model_validate_json(path.read_text())
         assert bundle.type == "transaction"
-    broken = path.read_text().replace('"gender":"', '"sex":"')
-    with pytest.raises(ValueError, match="sex"):
-        bundle_type.model_validate_json(broken)
+        for entry in bundle.entry:
+            kinds.add(type(entry.resource).__name__)
+            assert type(entry.resource).__module__ == f"fhir.resources.R4B.{type(entry.resource).__name__.lower()}"
+    assert kinds == {
+        *("Patient", "Encounter", "Observation", "Condition", "MedicationRequest", "DocumentReference", "ImagingStudy")
+    }
+    text = (tmp_path / f"{subject_of('person-0').identifier}.json").read_text()
+    for good, broken in (
+        ('"gender":', '"sex":'),
+        ('"period":', '"actualPeriod":'),
+        ('"medicationCodeableConcept":', '"medication":'),
+        ('"intent":"order",', ""),
+        ('"hospitalization":', '"admission":'),
+    ):
+        with pytest.raises(ValueError, match="validation error"):
+            bundle_type.model_validate_json(text.replace(good, broken))
+    with pytest.raises(ValueError, match="medicationCodeableConcept"):
+        pytest.importorskip("fhir.resources.bundle").Bundle.model_validate_json(text)
 
 
 def test_nothing_names_anybody_and_no_date_stays(ward: Records, tmp_path: Path) -> None:
@@ -106,7 +143,8 @@ def test_nothing_names_anybody_and_no_date_stays(ward: Records, tmp_path: Path) 
     text = "".join(path.name + path.read_text() for path in tmp_path.iterdir())
     for identifier in ("MRN", "Roe", "Jane", "study-0", "film-0", "birthDate", "1970-01-0", '"value":97'):
         assert identifier not in text, identifier
-    assert all(path.stat().st_mode & 0o077 == 0 for path in tmp_path.iterdir())
+    assert all(path.stat().st_mode & 0o777 == 0o600 for path in tmp_path.iterdir())
+    assert tmp_path.stat().st_mode & 0o777 == 0o700
 
 
 def test_names_hold_for_a_key_and_cannot_be_made_without_it(ward: Records, tmp_path: Path) -> None:
@@ -138,8 +176,10 @@ def test_what_cannot_be_written_is_counted_or_refused(ward: Records, tmp_path: P
     measured = ward.measurements
     assert measured is not None
     local = replace(measured, names=tuple("local" if i == CODED[0] else n for i, n in enumerate(measured.names)))
-    written = export(replace(ward, measurements=local), tmp_path / "a", KEY)
-    assert written.left_out == {"measurements without a LOINC code": 1}
+    brew = replace(ward.medications, system=np.array(["house", "ATC"]))  # type: ignore[type-var]
+    written = export(replace(ward, measurements=local, medications=brew), tmp_path / "a", KEY)
+    assert written.left_out == {"measurements without a LOINC code": 1, "orders in a system that is not known": 1}
+    assert written.resources["MedicationRequest"] == 1
     assert written.resources["Observation"] == len(CODED)  # the others, and the age
     other = replace(measured, units=("stone",) * len(measured.units))
     with pytest.raises(DataError, match="a unit other than"):
@@ -158,7 +198,7 @@ def test_what_cannot_be_written_is_counted_or_refused(ward: Records, tmp_path: P
 
 def test_records_without_parts_and_with_known_values_are_written(ward: Records, tmp_path: Path) -> None:
     known = Known(np.ones((1, 1), np.float32), ("x",), ("",), 24.0, np.ones(1, np.bool_))
-    bare = replace(ward, known=known, diagnoses=None, measurements=None, images=None, notes=None, synthetic=False)
+    bare = replace(ward, known=known, synthetic=False, **dict.fromkeys(PARTS))
     written = export(bare, tmp_path, KEY)
     assert written.resources == {"Patient": 2, "Encounter": 2, "Observation": 1}
     assert not (tmp_path / SYNTHETIC_MARKER).exists()
@@ -166,6 +206,43 @@ def test_records_without_parts_and_with_known_values_are_written(ward: Records, 
 
 def test_an_export_never_mixes_with_another(ward: Records, tmp_path: Path) -> None:
     (tmp_path / "old.json").write_text("{}")
-    with pytest.raises(ConfigurationError, match="not empty"):
+    with pytest.raises(ConfigurationError, match="is not empty"):
         export(ward, tmp_path, KEY)
     assert [path.name for path in tmp_path.iterdir()] == ["old.json"]
+
+
+def test_an_export_that_fails_leaves_nothing_behind(
+    ward: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty").mkdir()
+    written = []
+
+    def fail(path: Path, content: bytes) -> None:
+        if written:
+            raise OSError(28, "No space left on device")
+        written.append(path)
+        path.write_bytes(content)
+
+    monkeypatch.setattr(exporting, "_write_privately", fail)
+    for name in ("new", "empty"):
+        written.clear()
+        with pytest.raises(ConfigurationError, match="No space left"):
+            export(ward, tmp_path / name, KEY)
+        assert written
+    assert [path.name for path in tmp_path.rglob("*")] == ["empty"]
+
+
+def test_an_export_takes_no_place_that_somebody_else_took_meanwhile(
+    ward: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, write = tmp_path / "out", exporting._write_privately
+
+    def also(path: Path, content: bytes) -> None:
+        write(path, content)
+        target.mkdir(exist_ok=True)
+        (target / "theirs").touch()
+
+    monkeypatch.setattr(exporting, "_write_privately", also)
+    with pytest.raises(ConfigurationError, match="cannot write"):
+        export(ward, target, KEY)
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "theirs"]

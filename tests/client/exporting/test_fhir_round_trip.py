@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from client.cohorts.loading import read
 from client.datasets import fhir
 from client.datasets.base import ALL
 from client.datasets.reading.fhir.codes import Variable, variables
 from client.exporting.fhir import export
 from client.exporting.pseudonyms import Pseudonyms
 from client.exporting.resources import Subject
-from common.clinical.records import Admissions, Diagnoses, Images, Measurements, Notes, Patients, Records, Stays
+from common.clinical.records import (
+    Admissions,
+    Diagnoses,
+    Images,
+    Measurements,
+    Medications,
+    Notes,
+    Patients,
+    Records,
+    Stays,
+)
 
 KEY = bytes(range(32))
 CODES = [("J441", 10), ("I10", 10), ("0389", 9), ("E8859", 9), ("V1582", 9), ("87433001", 0)]
+MEDICINES = [("RxNorm", "435"), ("ATC", "R03AC02"), ("NDC", "0173-0682-20"), ("SNOMED CT", "372897005"), ("PZN", "7")]
 KINDS = ["radiology", "discharge", "ward round", ""]
 VARIABLES = variables()
 CODED = [i for i, variable in enumerate(VARIABLES) if variable.codes]
@@ -41,12 +56,14 @@ def admission(draw: st.DrawFn) -> dict[str, Any]:
     end = np.nan if length is None else start + length
     stays = [(start + draw(hours(0, 100)), np.nan) for _ in range(draw(st.integers(0, 2)))]
     measured = st.tuples(hours(), st.sampled_from(CODED), st.floats(0, 1, width=32))
+    orders = st.tuples(st.just(np.nan) | hours(), st.sampled_from(MEDICINES))
     notes = st.tuples(st.just(np.nan) | hours(), st.sampled_from(KINDS), st.text("aä€\n .", min_size=1))
     return {
         **{"start": start, "end": end, "died": draw(st.sampled_from([0, 0, -1]))},
         "age": draw(st.just(np.nan) | st.floats(0, 90, width=32)),
         "stays": [(first, last, draw(st.sampled_from(["MICU", "", "Unit 7"]))) for first, last in sorted(stays)],
         "diagnoses": draw(st.lists(st.sampled_from(CODES), max_size=3)),
+        "orders": sorted(draw(st.lists(orders, max_size=3)), key=unknown_last),
         "measurements": sorted(draw(st.lists(measured, max_size=4)), key=lambda row: row[0]),
         "notes": sorted((note for note in draw(st.lists(notes, max_size=2)) if note[2].strip()), key=unknown_last),
     }
@@ -94,6 +111,7 @@ def records_of(people: list[dict[str, Any]]) -> Records:
 
     (staying, stays), (coded, codes) = rows("stays"), rows("diagnoses")
     (measured, values), (written, texts) = rows("measurements"), rows("notes")
+    ordered, orders = rows("orders")
     text = np.empty(len(texts), object)
     text[:] = [row[2] for row in texts]
     return Records(
@@ -111,6 +129,12 @@ def records_of(people: list[dict[str, Any]]) -> Records:
         ),
         stays=Stays(staying, of(stays, 0, np.float64), of(stays, 1, np.float64), of(stays, 2, np.str_)),
         diagnoses=Diagnoses(coded, of(codes, 0, np.str_), of(codes, 1, np.int8)),
+        medications=Medications(
+            ordered,
+            of(orders, 0, np.float64),
+            np.array([code for _, (_, code) in orders], np.str_),
+            np.array([system for _, (system, _) in orders], np.str_),
+        ),
         measurements=Measurements(
             measured.astype(np.int32),
             of(values, 0, np.float64),
@@ -166,9 +190,12 @@ def compare(found: Records, expected: Records) -> None:
 
 
 def compare_admission(found: Records, expected: Records, a: int, b: int, shift: float) -> None:
-    exact = {"stays": ("unit",), "diagnoses": ("code", "version"), "measurements": ("variable", "value")}
-    for part, names in {**exact, "notes": ("kind", "text")}.items():
+    exact = {"stays": ("unit",), "diagnoses": ("code", "version"), "medications": ("code", "system")}
+    for part, names in {**exact, "measurements": ("variable", "value"), "notes": ("kind", "text")}.items():
         one, other = getattr(found, part), getattr(expected, part)
+        assert (one is None) == (other is None)
+        if one is None:
+            continue
         rows, others = np.flatnonzero(one.admission == a), np.flatnonzero(other.admission == b)
         for name in names:
             told = getattr(other, name)[others].tolist()
@@ -196,7 +223,7 @@ def film_name(subject: Subject, path: str) -> str:
 
 def read_back(folder: Path, records: Records) -> Records:
     """Read what was exported, after putting the films where their new names are looked for."""
-    parts = {"diagnoses", "measurements", "notes"}
+    parts = {"diagnoses", "medications", "measurements", "notes"}
     if records.images is not None and len(records.images):
         parts |= {"images"}
         for row, path in zip(records.images.patient, records.images.path.tolist(), strict=True):
@@ -214,3 +241,31 @@ def test_what_is_exported_is_read_back_less_the_documented_losses(people: list[d
         compare(found, records)
         assert found.synthetic
         assert written.left_out == found.left_out == {}
+
+
+@pytest.mark.real
+def test_the_demo_of_mimic_is_read_back_to_the_last_value(tmp_path: Path) -> None:
+    if "FEDWARD_DATA" not in os.environ:
+        pytest.skip("FEDWARD_DATA is not set")
+    folder = Path(os.environ["FEDWARD_DATA"]) / "mimic_iv_demo"
+    records = read("mimic_iv", folder, ALL, frozenset({"diagnoses", "measurements"}), tmp_path / "cache")
+    written = export(records, tmp_path / "bundles", KEY)
+    told = records.measurements
+    culture = told.variable == told.names.index("sputum_culture")  # that one was taken is no LOINC observation
+    kept = {field: getattr(told, field)[~culture] for field in ("admission", "time", "variable", "value")}
+    records = replace(records, measurements=replace(told, **kept))
+    found = read("fhir", tmp_path / "bundles", ALL, frozenset({"diagnoses", "measurements"}), tmp_path / "cache")
+    tables = ("patients", "admissions", "stays", "diagnoses", "measurements")
+    assert [len(getattr(found, name)) for name in tables] == [len(getattr(records, name)) for name in tables]
+    assert [len(getattr(found, name)) for name in tables[:4]] == [100, 275, 140, 4506]
+    assert written.left_out == {"measurements without a LOINC code": int(culture.sum())}
+    assert found.left_out == {}
+    assert set(records.measurements.names) == {variable.name for variable in VARIABLES}
+    compare(found, with_numbers_of(records, found))
+
+
+def with_numbers_of(records: Records, other: Records) -> Records:
+    """Number the variables as other records do."""
+    measurements, names = records.measurements, other.measurements.names
+    numbers = np.array([names.index(name) for name in measurements.names], np.int16)
+    return replace(records, measurements=replace(measurements, variable=numbers[measurements.variable]))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import threading
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +154,20 @@ def test_a_batch_of_bad_films_alone_is_empty(films: Any) -> None:
     assert batch.pixels.shape == (0, 1, 2, 2)
     assert len(batch.refused) == 2
     assert list(batches(folder, paths[:0], rows[:0], Form(), size=8, workers=2)) == []
+
+
+def test_a_film_is_read_in_another_process_as_in_this_one(films: Any) -> None:
+    folder, paths, rows = films
+    form = Form(size=2, values="imagenet")
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        found = [pool.submit(prepare, folder / path, int(row), form) for path, row in zip(paths, rows, strict=True)]
+        for i, outcome in enumerate(found):
+            if i in (3, 11):
+                with pytest.raises(DataError) as refusal:
+                    outcome.result()
+                assert refusal.value.row == 100 + i
+            else:
+                assert np.array_equal(outcome.result(), prepare(folder / paths[i], 1, form))
 
 
 def test_no_more_films_are_decoded_ahead_than_twice_the_workers(films: Any, monkeypatch: Any) -> None:

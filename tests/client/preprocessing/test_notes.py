@@ -195,8 +195,8 @@ def test_the_vocabulary_is_consistent() -> None:
 
 def test_counts_by_hand() -> None:
     found = term_counts(notes(["No asthma. Asthma. ASTHMA!", "possible asthma"], [], ["clear"]))
-    assert found.names[:4] == tuple(f"no_acute_process_{status}" for status in STATUSES)
-    asthma = [found.names.index(f"asthma_{status}") for status in ("absent", "uncertain", "history", "present")]
+    assert found.names[:4] == tuple(f"note_no_acute_process_{status}" for status in STATUSES)
+    asthma = [found.names.index(f"note_asthma_{status}") for status in ("absent", "uncertain", "history", "present")]
     assert found.values[0, asthma].tolist() == [1, 1, 0, 2]
     assert np.nansum(found.values) == 4
     assert np.isnan(found.values[1]).all()
@@ -207,7 +207,7 @@ def test_counts_by_hand() -> None:
 def test_rows_may_share_notes_and_own_none() -> None:
     texts = notes(["asthma", "cough", "asthma"])
     shared = Texts(np.array([0, 1, 3]), np.array([2, 3, 3]), texts.kind, texts.text, texts.time)
-    column = term_counts(shared).names.index("asthma_present")
+    column = term_counts(shared).names.index("note_asthma_present")
     assert term_counts(shared).values[:2, column].tolist() == [1, 1]
     separate = notes(["asthma", "cough"], ["cough", "asthma"], [])
     np.testing.assert_array_equal(term_counts(shared).values, term_counts(separate).values)

@@ -14,6 +14,7 @@ from client.cohorts.cohort import Cohort
 from client.cohorts.modalities import Series
 from client.preprocessing.summary import STATISTICS, summarise
 from client.preprocessing.table import Table, build
+from common.clinical.examples import Lost
 from common.clinical.features import Features, nothing
 from common.exceptions import DataError
 
@@ -27,7 +28,7 @@ def table(n: int = 4) -> Table:
         feature_names=("age", "ph"),
         units=("years", ""),
         references={"score": np.linspace(0, 1, n)},
-        excluded={"no outcome": 3},
+        excluded={"no outcome": Lost(3, 2, 2, n)},
         digest="d",
         synthetic=True,
     )
@@ -42,7 +43,7 @@ def cohort(**changes: Any) -> Cohort:
         "label_names": ("death", "readmission"),
         "features": Features(np.array([[1], [2], [np.nan], [4]], np.float32), ("age",), ("years",)),
         "references": {"score": np.array([0.1, np.nan, 0.3, 0.4])},
-        "excluded": {"no outcome": 3},
+        "excluded": {"no outcome": Lost(3, 2, 2, 4)},
         "digest": "d",
         "synthetic": False,
     }
@@ -127,12 +128,12 @@ def test_the_schema_digest_tells_names_units_and_their_order_apart() -> None:
 def test_rows_without_an_answer_are_left_out_and_counted() -> None:
     first, second = build(cohort(), 0), build(cohort(), 1)
     assert first.labels.tolist() == [0, 1, 0, 0]
-    assert dict(first.excluded) == {"no outcome": 3}
+    assert dict(first.excluded) == {"no outcome": Lost(3, 2, 2, 4)}
     assert first.references["score"].tolist() == pytest.approx([0.1, np.nan, 0.3, 0.4], nan_ok=True)
     assert second.labels.tolist() == [1, 0, 1]
     assert second.patients.tolist() == ["a", "b", "c"]
     assert np.array_equal(second.features, np.array([[1], [np.nan], [4]], np.float32), equal_nan=True)
-    assert dict(second.excluded) == {"no outcome": 3, "answer unknown": 1}
+    assert dict(second.excluded) == {"no outcome": Lost(3, 2, 2, 4), "answer unknown": Lost(1, 1, 0, 3)}
     assert dict(second.references) == {}  # a published score is of the first label
     assert second.answers.tolist() == [[0, 1], [0, 0], [0, 1]]
     assert (second.digest, second.synthetic) == ("d", False)

@@ -13,9 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nibabel.processing import resample_to_output
 
+from client.cohorts.films import choose
+from client.cohorts.loading import load
+from client.datasets.base import ALL
 from client.datasets.reading.nifti import Volume, read_volume
-from client.preprocessing.volumes import resample, slices, standardise
+from client.preprocessing.volumes import Form, fit, prepare, resample, slices, standardise
 from common.exceptions import DataError
+from common.tasks.base import find
 
 REAL = Path(os.environ.get("FEDWARD_DATA", "/nonexistent")) / "nifti"
 
@@ -77,6 +81,87 @@ def test_standardising_by_hand_and_nothing_to_standardise() -> None:
     for constant in (0, 5):
         with pytest.raises(DataError, match="the same"):
             standardise(Volume(np.full((2, 2, 2), constant, np.float32), np.eye(4)))
+
+
+def test_fitting_by_hand() -> None:
+    x, y, z = np.meshgrid(range(2), range(5), range(3), indexing="ij")
+    volume = Volume((100 + 10 * y + x).astype(np.float32) + z, np.diag([2.0, 3.0, 4.0, 1.0]))
+    found = fit(volume, "axial", 4)
+    assert found.values[:, :, 0].tolist() == [[0] * 4, [100, 110, 120, 130], [101, 111, 121, 131], [0] * 4]
+    assert found.values.shape == (4, 4, 3)
+    assert found.affine[:3, 3].tolist() == [-2, 0, 0]  # one voxel of 2 mm more on the left
+    assert fit(volume, "sagittal", 3).values[1].tolist() == volume.values[1, 1:4].tolist()
+    assert fit(volume, "sagittal", 3).affine[:3, 3].tolist() == [0, 3, 0]
+
+
+@given(shape=st.tuples(*[st.integers(1, 9)] * 3), size=st.integers(1, 9), plane=st.sampled_from(["axial", "sagittal"]))
+def test_what_is_fitted_stays_where_it_was(shape: Any, size: int, plane: Any) -> None:
+    volume = Volume(np.random.default_rng(1).random(shape).astype(np.float32) + 1, np.diag([1.0, 2.0, 3.0, 1.0]))
+    found = fit(volume, plane, size)
+    before, after = (
+        {tuple(one.affine @ [*at, 1]): one.values[at] for at in np.ndindex(one.values.shape) if one.values[at]}
+        for one in (volume, found)
+    )
+    assert after.items() <= before.items()
+    assert len(after) == np.prod(
+        [n if axis == {"sagittal": 0, "axial": 2}[plane] else min(n, size) for axis, n in enumerate(shape)]
+    )
+
+
+def test_a_volume_becomes_slices_of_one_size(tmp_path: Path) -> None:
+    values = np.zeros((4, 6, 8), np.float32)
+    values[1:3, 1:5, 1:7] = np.random.default_rng(2).random((2, 4, 6)) + 1
+    file = tmp_path / "SMITH.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), file)
+    form = Form(slices=3, size=6)
+    found = prepare(file, 1, form)
+    assert (found.dtype, found.shape) == (np.float32, form.shape)
+    inside = values[values != 0]
+    expected = (np.pad(values, ((1, 1), (0, 0), (0, 0))) - inside.mean()) / inside.std()
+    for at, z in enumerate((2, 4, 5)):  # a quarter, a half and three quarters of 7
+        assert np.allclose(found[at], expected[::-1, ::-1, z].T, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [(np.zeros((2, 2, 2)), "nothing to see"), (np.full((2, 2, 2), np.nan), "not finite"), (None, "truncated")],
+)
+def test_a_bad_volume_is_told_by_its_row_and_never_by_its_path(tmp_path: Path, values: Any, problem: str) -> None:
+    file = tmp_path / "SMITH.nii"
+    nibabel.save(nibabel.Nifti1Image(np.ones((2, 2, 2), np.float32) if values is None else values, np.eye(4)), file)
+    if values is None:
+        file.write_bytes(file.read_bytes()[:-4])
+    with pytest.raises(DataError, match=f"^volume, row 42.*{problem}") as refusal:
+        prepare(file, 42, Form(slices=1, size=2))
+    assert refusal.value.row == 42
+    assert "SMITH" not in str(refusal.value)
+
+
+@pytest.mark.real
+@pytest.mark.skipif(not REAL.is_dir(), reason="FEDWARD_DATA does not name a folder with nifti")
+def test_real_volumes_go_from_a_folder_through_a_cohort_to_an_array(tmp_path: Path) -> None:
+    names = ("anatomical.nii", "example4d.nii.gz")
+    for name in names:
+        (tmp_path / name).symlink_to(REAL / name)
+    (tmp_path / "volumes.csv").write_text(
+        "path,patient,No Finding,Mass\n" + f"{names[0]},a,1,0\n{names[1]},b,0,1\nlost.nii,c,1,0\n"
+    )
+    cohort = load("nifti", tmp_path, find("abnormal_film"), ALL, ("images",), tmp_path / "cache")
+    images = cohort.images
+    assert images is not None
+    assert (cohort.patients.tolist(), cohort.labels.tolist()) == (["a", "b"], [[0], [1]])
+    chosen = choose(images, "last")
+    assert chosen.path[chosen.first].tolist() == list(names)
+    form = Form(slices=4, size=96, spacing=2.0)
+    found = np.stack([prepare(tmp_path / chosen.path[at], int(chosen.row[at]), form) for at in chosen.first])
+    assert (found.dtype, found.shape) == (np.float32, (2, *form.shape))
+    assert np.isfinite(found).all()
+    for one in found:
+        background = one[0, 0, 0]
+        assert one.min() <= background < 0 < one.max() < 20
+        seen = one[:, 16:80, 16:80] != background
+        assert seen.mean() > 0.2  # the head is in the middle
+        assert np.ptp(one[:, 48, 48]) > 0  # and its slices differ
 
 
 @pytest.mark.real

@@ -14,7 +14,10 @@ from common.clinical.records import PARTS, Records
 from common.exceptions import DataError
 
 TABLES = ("patients", "admissions", "stays", "known", *PARTS)
-LISTED = {"admissions": "patient", "measurements": "admission", "images": "patient", "notes": "admission"}
+LISTED = {
+    **{"admissions": "patient", "medications": "admission", "measurements": "admission"},
+    **{"images": "patient", "notes": "admission"},
+}
 """Tables in order of time, and whose rows they are."""
 seeds = st.integers(0, 2**32)
 
@@ -119,5 +122,6 @@ def test_what_is_known_of_stays_has_one_row_a_stay(records, changes):
 @pytest.mark.parametrize("part", [*PARTS, "known"])
 def test_a_part_that_is_not_there_is_named_with_what_needs_it(records, part):
     assert records.require(part, "this test") is getattr(records, part)
-    with pytest.raises(DataError, match=f"the source holds no {part}, which this test needs"):
+    named = "features of its own" if part == "known" else part
+    with pytest.raises(DataError, match=f"the source holds no {named}, which this test needs"):
         replace(records, **{part: None}).require(part, "this test")

@@ -63,8 +63,17 @@ def test_titles_match_as_a_whole() -> None:
         [True, True],
         [False, False],
     ]
-    with pytest.raises(DataError, match="no titles"):
+    with pytest.raises(DataError, match="no titles") as refusal:
         entitled(diagnoses(rows), 4, patterns)
+    assert "d_icd_diagnoses" in str(refusal.value)
+
+
+def test_a_dictionary_that_lacks_more_than_a_few_codes_is_refused() -> None:
+    rows, titles = [(0, 9, "486")] * 100, ["Pneumonia"] * 100
+    patterns = [re.compile("Pneumonia")]
+    assert entitled(diagnoses(rows, [*titles[1:], ""]), 1, patterns).tolist() == [[True]]
+    with pytest.raises(DataError, match="2 of 100 codes have no title"):
+        entitled(diagnoses(rows, [*titles[2:], "", ""]), 1, patterns)
 
 
 # The lists that ship

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.clinical.examples import Examples, Flow
+from common.clinical.examples import Examples, Flow, Lost
 from common.clinical.records import NONE
 from common.exceptions import DataError
 
@@ -53,17 +53,32 @@ def test_what_does_not_fit_is_refused(changes, message):
 
 def test_a_flow_by_hand():
     age, stayed = np.array([20, 17, 40, 50, 3]), np.array([True, True, False, True, False])
-    flow = Flow.of(5).keep("age below 18", age >= 18).keep("shorter than 48 hours", stayed)
+    patient = np.array([7, 7, 8, 9, 7])
+    flow = Flow.of(patient).keep("age below 18", age >= 18).keep("shorter than 48 hours", stayed)
     assert flow.rows.tolist() == [0, 3]
-    assert list(flow.excluded.items()) == [("age below 18", 2), ("shorter than 48 hours", 1)]
+    assert list(flow.excluded.items()) == [
+        ("age below 18", Lost(candidates=2, people=1, patients=0, left=3)),
+        ("shorter than 48 hours", Lost(candidates=1, people=1, patients=1, left=2)),
+    ]
 
 
 @given(st.integers(0, 30), st.integers(0, 5), st.data())
 def test_every_candidate_is_kept_or_counted_once_under_the_first_rule_it_breaks(size, rules, data):
     holds = [np.array(data.draw(st.lists(st.booleans(), min_size=size, max_size=size)), bool) for _ in range(rules)]
-    flow = Flow.of(size)
+    patient = np.array(data.draw(st.lists(st.integers(0, 4), min_size=size, max_size=size)), np.int64)
+    flow = Flow.of(patient)
     for number, rule in enumerate(holds):
         flow = flow.keep(f"rule {number}", rule)
     first_broken = [next((n for n, rule in enumerate(holds) if not rule[row]), None) for row in range(size)]
     assert flow.rows.tolist() == [row for row in range(size) if first_broken[row] is None]
-    assert dict(flow.excluded) == {f"rule {n}": first_broken.count(n) for n in range(rules)}
+    assert list(flow.excluded) == [f"rule {n}" for n in range(rules)]
+    # A person is lost by the last rule that one of their candidates breaks, if none is left.
+    last: dict[int, int] = {}
+    for who, broken in zip(patient.tolist(), first_broken, strict=True):
+        last[who] = max(last.get(who, -1), rules if broken is None else broken)
+    for n, lost in enumerate(flow.excluded.values()):
+        assert lost.candidates == first_broken.count(n)
+        assert lost.people == len(set(patient[[b == n for b in first_broken]].tolist()))
+        assert lost.patients == list(last.values()).count(n)
+        assert lost.left == sum(b is None or b > n for b in first_broken)
+    assert sum(lost.patients for lost in flow.excluded.values()) + len(set(patient[flow.rows].tolist())) == len(last)

@@ -33,6 +33,7 @@ def lines(records: Records) -> dict[str, list[tuple[str, ...]]]:
     return {
         **{"patients": people, "admissions": admissions, "stays": stays, "known": known, "scores": scores},
         "diagnoses": table("diagnoses", "code", "version", **of_admission),
+        "medications": table("medications", "time", "code", "system", **of_admission),
         "measurements": table("measurements", "time", "variable", "value", **of_admission),
         "notes": table("notes", "time", "kind", "text", **of_admission),
         "images": table("images", "study", "time", "path", "row", "findings", owner=people, pointer="patient"),

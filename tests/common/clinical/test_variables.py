@@ -43,6 +43,12 @@ def test_a_range_is_spread_over_equal_bins() -> None:
     assert (stated.edges[0], stated.edges[-1], stated.units, stated.continuous) == (-1, 1, (), True)
 
 
+def test_one_entry_is_of_all_names_with_a_number_behind_it() -> None:
+    first, second, other = variables(["past_ccs_2", "past_ccs_127", "past_ccs_x"], "all", {})
+    assert first.values == second.values == (0, 1)
+    assert other.values == ()
+
+
 def test_a_series_without_all_its_statistics_is_no_series() -> None:
     found = named(variables(("bp_first", "bp_mean"), "all", {}))
     assert list(found) == ["bp_first", "bp_mean"]

@@ -8,6 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from client.cohorts.assembling import assemble
+from client.cohorts.films import choose
 from common.clinical.films import last_frontal
 from common.clinical.records import NONE, Records
 from common.exceptions import DataError
@@ -67,6 +69,33 @@ def test_a_pattern_is_sql_s(pattern: str, title: str, matches: bool) -> None:
     assert bool(crd8_keywords.like(pattern).fullmatch(title)) == matches
 
 
+def carried_labels(few: Few, task: str, codes: list[tuple[int, str]]) -> list[set[str]]:
+    rows = [(n, 0, 100) for n in range(len(codes))]
+    found = find(task).examples(few(rows, codes=[(n, *code) for n, code in enumerate(codes)]))
+    names = [label.name for label in find(task).labels]
+    return [{name for name, answer in zip(names, row, strict=True) if answer} for row in found.labels]
+
+
+def test_obstructive_asthma_is_copd_too_where_a_plan_wants_it(few: Few) -> None:
+    codes = [(9, "49320"), (9, "49390"), (9, "4919"), (10, "J449"), (10, "J45909")]
+    asthma, copd = {"asthma"}, {"copd"}
+    assert carried_labels(few, "crd8", codes) == [asthma, asthma, copd, copd, asthma]
+    assert carried_labels(few, "crd8_overlap", codes) == [asthma | copd, asthma, copd, copd, asthma]
+
+
+def test_of_fractures_the_active_ones_where_a_plan_wants_it(few: Few) -> None:
+    codes = [(10, "S2241XA"), (10, "S2242XB"), (10, "S2241XD"), (10, "S2241XS"), (10, "S2241"), (9, "80701")]
+    every, active = {"fracture"}, "crd8_source_active"
+    assert carried_labels(few, "crd8_source", codes) == [every] * 6
+    assert carried_labels(few, active, codes) == [every, every, set(), set(), set(), every]
+    assert carried_labels(few, active, [(10, "J189"), (10, "M0510")]) == [{"pneumonia"}, {"arthritis"}]
+
+
+@pytest.mark.parametrize(("variant", "like"), [("crd8_overlap", "crd8"), ("crd8_source_active", "crd8_source")])
+def test_a_variant_has_the_labels_of_its_model(variant: str, like: str) -> None:
+    assert [label.name for label in find(variant).labels] == [label.name for label in find(like).labels]
+
+
 def test_who_is_asked_about(few: Few) -> None:
     records = few(
         [*FOUR, (3, 0, 40), (4, 20, 20), (5, 0, np.nan)],
@@ -75,7 +104,7 @@ def test_who_is_asked_about(few: Few) -> None:
     )
     found = CRD8.examples(records)
     assert found.admission.tolist() == [0, 1]
-    assert list(found.excluded.values()) == [2, 2, 1]
+    assert [lost.candidates for lost in found.excluded.values()] == [2, 2, 1]
 
 
 # Film and time
@@ -100,7 +129,7 @@ def test_the_last_frontal_film_of_the_admission_sets_the_time(few: Few) -> None:
 def test_a_film_during_another_admission_is_that_ones(few: Few) -> None:
     rows = [(0, 0, 100), (0, 110, 200), (0, 300, 400), (0, 310, 320)]
     films = [(0, 95.0, "PA"), (0, 105.0, "AP"), (0, 290.0, "PA"), (0, 315.0, "PA"), (0, 395.0, "AP")]
-    assert last_frontal(few(rows, films=films)).tolist() == [0, 1, NONE, NONE]
+    assert last_frontal(few(rows, films=films)).tolist() == [0, 1, 4, NONE]
 
 
 def test_of_films_at_one_time_the_posteroanterior_is_taken(few: Few) -> None:
@@ -114,6 +143,30 @@ def test_of_films_at_one_time_the_posteroanterior_is_taken(few: Few) -> None:
         (1, np.nan, "PA"),
     ]
     assert last_frontal(few([(0, 0, 10), (1, 0, 10)], films=films)).tolist() == [1, 5]
+
+
+def test_the_film_that_enters_a_row_is_the_linked_one_or_none(few: Few) -> None:
+    """Planted: lateral films, one of no view, one of another admission, and one after the prediction time."""
+    rows = [(0, 0, 100), (0, 110, 200), (1, 0, 100), (2, 0, 100), (3, 0, 10)]
+    films = [
+        (0, 20.0, "LATERAL"),
+        (0, 95.0, "PA"),  # of the first admission, though within a day of the second
+        (0, 115.0, "LL"),
+        (0, 120.0, ""),
+        (1, -30.0, "PA"),
+        (1, -24.0, "AP"),
+        (1, 150.0, "PA"),
+        (2, 10.0, "AP"),
+        (2, 60.0, "PA"),
+        (2, 60.0, "AP"),
+        (2, 70.0, "LATERAL"),
+        (3, 10.5, "PA"),
+    ]
+    records = few(rows, codes=[(n, 10, "J449") for n in range(len(rows))], films=films)
+    for choice in ("last", "first", "all"):
+        found = choose(assemble(records, CRD8, ("images",)).images, choice)  # type: ignore[arg-type]
+        entered = [found.row[a:b].tolist() for a, b in zip(found.first, found.last, strict=True)]
+        assert entered == [[1], [], [5], [8], []], choice
 
 
 def test_without_images_the_time_is_a_day_after_admission_or_discharge(few: Few) -> None:

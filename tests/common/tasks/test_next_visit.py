@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 
 import numpy as np
@@ -40,7 +41,7 @@ def test_a_visit_without_codes_is_neither_asked_about_nor_a_past(few: Few) -> No
     records = few(FOUR, codes=CODES[1:])
     assert set(asked(records, "next_visit")) == {2}
     excluded = next_visit.TASK.examples(records).excluded
-    assert list(excluded.values()) == [0, 1, 0, 2]
+    assert [lost.candidates for lost in excluded.values()] == [0, 1, 2, 0]
 
 
 def test_an_admission_that_has_not_ended_is_no_past(few: Few) -> None:
@@ -52,7 +53,21 @@ def test_an_admission_that_has_not_ended_is_no_past(few: Few) -> None:
 def test_versions_are_not_mixed_where_categories_are_of_one(few: Few) -> None:
     records = few(FOUR, codes=[(0, 9, "4019"), (1, 9, "4280"), (1, 10, "I509"), (2, 9, "E8859")])
     assert asked(records, "next_visit_icd9") == {}
-    assert next_visit_icd9.TASK.examples(records).excluded["coded in ICD-10-CM, or external causes only"] == 2
+    lost = next_visit_icd9.TASK.examples(records).excluded
+    assert lost["a code that is not of ICD-9-CM"].candidates == 1
+    assert lost["no code in any category"].candidates == 1
+
+
+def test_thousands_of_labels_take_a_byte_each_and_little_more_on_the_way(few: Few) -> None:
+    people = 400
+    rows = [(person, at, at + 10) for person in range(people) for at in (0, 100, 200)]
+    records = few(rows, codes=[(n, 9, f"{1 + n % 999:03}") for n in range(len(rows))])
+    tracemalloc.start()
+    labels = next_visit_icd9.TASK.examples(records).labels
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert labels.nbytes == 2 * people * 1090
+    assert peak < 2 * labels.nbytes
 
 
 def test_the_lists_are_the_same_everywhere() -> None:

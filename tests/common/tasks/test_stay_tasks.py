@@ -30,7 +30,7 @@ def test_the_stays_that_every_task_shares(few: Few) -> None:
     )
     flow = adult_stays(records)
     assert flow.rows.tolist() == [0, 3]
-    assert list(flow.excluded.values()) == [1, 2, 1, 2]
+    assert [lost.candidates for lost in flow.excluded.values()] == [1, 2, 1, 2]
     untold = replace(records, stays=replace(records.stays, transferred=None))
     assert adult_stays(untold).rows.tolist() == [0, 1, 3]
 
@@ -48,9 +48,9 @@ def test_hours_run_from_the_fifth_to_the_end_or_death(few: Few) -> None:
         [5, 6, 7],
     ]
     assert [time[stay == row].max() for row in range(4)] == [300, 1000, 12, 7]
-    assert flow.excluded["left or died before hour 5"] == 0
+    assert flow.excluded["left or died before hour 5"].candidates == 0
     short = few([(0, 0, 10)], stays=[(0, 0, 4.99)])
-    assert hours(short, adult_stays(short))[0].excluded["left or died before hour 5"] == 1
+    assert hours(short, adult_stays(short))[0].excluded["left or died before hour 5"].candidates == 1
 
 
 @given(seed=st.integers(0, 2**32))
@@ -88,7 +88,8 @@ def test_decompensation_needs_to_know_whether_and_when(few: Few) -> None:
     unknown = replace(records, admissions=replace(records.admissions, died=np.array([1, -1, 0, 0], np.int8)))
     found = find("decompensation").examples(unknown)
     assert set(found.stay.tolist()) == {2, 3}
-    assert (found.excluded["no outcome"], found.excluded["died at an unknown time"]) == (1, 1)
+    lost = found.excluded
+    assert (lost["no outcome"].candidates, lost["died at an unknown time"].candidates) == (1, 1)
 
 
 @pytest.mark.parametrize(
@@ -107,6 +108,15 @@ def test_the_classes_by_name() -> None:
     assert len(names) == 10
 
 
+def test_every_class_stands_for_hours_that_lie_in_it(few: Few) -> None:
+    task = find("length_of_stay")
+    for place, hours_left in enumerate(task.levels):
+        found = task.examples(few([(0, 0, 20000)], stays=[(0, 0, 5 + hours_left)]))
+        assert found.labels[0].argmax() == place
+        assert found.amount is not None
+        assert found.amount.tolist() == pytest.approx([hours_left - n for n in range(len(found))])
+
+
 # Conditions and readmission
 
 
@@ -116,7 +126,7 @@ def test_conditions_by_hand(few: Few) -> None:
     found, task = find("conditions").examples(records), find("conditions")
     names = [{task.labels[at].name for at in np.flatnonzero(row)} for row in found.labels]
     assert names == [{"acute_renal_failure", "heart_failure"}, {"shock", "septicaemia"}, set()]
-    assert found.excluded["no diagnosis codes"] == 1
+    assert found.excluded["no diagnosis codes"].candidates == 1
     assert found.time.tolist() == [300, 1000, 12.5]
 
 
@@ -129,7 +139,7 @@ def test_readmission_by_hand(few: Few) -> None:
     found = find("readmission").examples(records)
     assert found.stay.tolist() == [0, 1, 3, 4]
     assert found.labels[:, 0].tolist() == [1, 0, 1, 0]
-    assert found.excluded["died in hospital, or no outcome"] == 1
+    assert found.excluded["died in hospital, or no outcome"].candidates == 1
 
 
 @pytest.mark.parametrize(("back", "expected"), [(720, 1), (720.1, 0), (0, 1)])

@@ -6,6 +6,7 @@ import csv
 import gzip
 import os
 from collections import defaultdict
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ DAMAGED = "diagnoses_icd_DAMAGED_leading_zeros_lost"
 
 
 def rows(table: str) -> list[dict[str, str]]:
-    with gzip.open(FOLDER / "hosp" / f"{table}.csv.gz", "rt", encoding="utf-8") as file:
+    with gzip.open(FOLDER / f"{table}.csv.gz", "rt", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
@@ -53,7 +54,7 @@ def test_chronic_respiratory_disease_is_as_common_as_the_set_states(records: Rec
 
 def test_crd8_labels_are_those_of_a_few_lines_of_csv(records: Records) -> None:
     copd, sleep = defaultdict(bool), defaultdict(bool)
-    for row in rows("diagnoses_icd"):
+    for row in rows("hosp/diagnoses_icd"):
         code, nine = row["icd_code"].strip(), row["icd_version"] == "9"
         copd[row["hadm_id"]] |= code[:3] in (("491", "492", "496") if nine else ("J41", "J42", "J43", "J44"))
         sleep[row["hadm_id"]] |= (
@@ -73,6 +74,19 @@ def test_the_table_of_the_study_is_plausible(records: Records) -> None:
     for name, low, high in (("heart_rate", 70, 110), ("temperature", 36, 38), ("hemoglobin", 8, 14), ("age", 50, 75)):
         assert low < np.nanmean(columns[name]) < high
     assert np.isnan(columns["hemoglobin"]).mean() < 0.2
+    taken = defaultdict(list)
+    for table, column, text, time in (
+        ("hosp/microbiologyevents", "spec_type_desc", "SPUTUM", "charttime"),
+        ("icu/procedureevents", "itemid", "225451", "starttime"),
+    ):
+        for row in rows(table):
+            if row[column] == text and row[time]:
+                taken[row["hadm_id"]].append(datetime.fromisoformat(row[time]))
+    day, early = timedelta(hours=24), 0
+    for row in rows("hosp/admissions"):
+        start, end = (datetime.fromisoformat(row[name]) for name in ("admittime", "dischtime"))
+        early += any(start - day <= moment <= min(start + day, end) for moment in taken[row["hadm_id"]])
+    assert columns["sputum_culture"].sum() == early > 0
     # Nothing is known of the first admission of each of the 100 people.
     assert np.isnan(columns["diabetes_history"]).sum() == 100
 
@@ -101,7 +115,7 @@ def test_hourly_tasks_share_their_hours(records: Records) -> None:
 
 
 def test_the_table_that_a_spreadsheet_damaged_is_refused(records: Records) -> None:
-    table = rows(DAMAGED)
+    table = rows(f"hosp/{DAMAGED}")
     codes, versions = (
         np.array([row["icd_code"] for row in table], object),
         np.array([int(row["icd_version"]) for row in table]),

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from client.datasets.reading.films import FINDINGS
+from common.clinical.findings import CHEXPERT
 
 PEOPLE = 7
 IDENTIFIERS = ("patient0", "CheXpert-v1.0/train", "CheXpert-v1.0/valid")
-HEADER = ["Path", "Sex", "Age", "Frontal/Lateral", "AP/PA", *FINDINGS]
+HEADER = ["Path", "Sex", "Age", "Frontal/Lateral", "AP/PA", *CHEXPERT]
 
 
 def write(folder: Path) -> None:
@@ -43,7 +43,7 @@ def _films(folder: Path, split: str, number: int) -> list[str]:
         path = f"{split}/patient{number:05d}/study1/{name}"
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.full((8, 6), 20 * number % 256, np.uint8)).save(folder / path)
-        findings = ",".join(("1.0", "0.0", "-1.0", "")[(number + i) % 4] for i in range(len(FINDINGS)))
+        findings = ",".join(("1.0", "0.0", "-1.0", "")[(number + i) % 4] for i in range(len(CHEXPERT)))
         sex = ("Male", "Female", "Unknown")[number % 3]
         lines.append(f"CheXpert-v1.0/{path},{sex},60,{position},{findings}")
     return lines

@@ -34,6 +34,8 @@ def write(folder: Path) -> None:
     tables = {"hospital": hospitals, "patient": stays, **_apache(stays[:-1])}
     for name, rows in tables.items():
         _append(folder / f"{name}.csv", HEADERS[name], rows, new=True)
+    for name, rows in {**_charted(stays[:-1]), "diagnosis": _diagnoses(stays[:-1])}.items():
+        _append(folder / f"{name}.csv", tuple(rows[0]), rows, new=True)
 
 
 def alter(folder: Path) -> None:
@@ -76,6 +78,32 @@ def _apache(stays: list[dict[str, str]]) -> dict[str, list[dict[str, str]]]:
             for version, risk in (("IV", "0.2"), ("IVa", "0.125"))
         ],
     }
+
+
+def _charted(stays: list[dict[str, str]]) -> dict[str, list[dict[str, str]]]:
+    """A table whose columns are items, and one whose rows are; every stay has values before and after the first day."""
+    times = [(stay["patientunitstayid"], time) for stay in stays for time in ("-30", "60", "1500")]
+    return {
+        "vitalaperiodic": [
+            {"patientunitstayid": stay, "observationoffset": time, "noninvasivesystolic": "120"}
+            | {"noninvasivediastolic": "70", "noninvasivemean": "" if time == "60" else "87"}
+            for stay, time in times
+        ],
+        "respiratorycharting": [
+            {"patientunitstayid": stay, "respchartoffset": time, "respchartvaluelabel": label, "respchartvalue": value}
+            for stay, time in times
+            for label, value in (("FiO2", "40%"), ("RR (patient)", "18"), ("O2 Device", "CPAP"))
+        ],
+    }
+
+
+def _diagnoses(stays: list[dict[str, str]]) -> list[dict[str, str]]:
+    codes = ("401.9, I10", "", "038.9, A41.9", "V08, Z21")
+    return [
+        {"patientunitstayid": stay["patientunitstayid"], "diagnosisoffset": "90", "icd9code": code}
+        for stay in stays
+        for code in codes
+    ]
 
 
 def _append(file: Path, header: tuple[str, ...], rows: list[dict[str, str]], *, new: bool = False) -> None:

@@ -102,6 +102,14 @@ def _of_admission(name: str, start: str, of: dict[str, Any]) -> Iterator[dict[st
     yield _resource(
         "Observation", f"{name}-o", **of, status="final", code=code, effectiveDateTime=start, valueQuantity=rate
     )
+    salbutamol = {"coding": [{"system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": "435"}]}
+    ordered = {} if name.endswith("2") else {"authoredOn": start}
+    yield _resource(
+        *("MedicationRequest", f"{name}-m"),
+        **of,
+        **ordered,
+        **{"status": "active", "intent": "order", "medicationCodeableConcept": salbutamol},
+    )
     note = {"contentType": "text/plain", "data": base64.b64encode(b"Breathes well.").decode()}
     report = {"coding": [{"system": LOINC, "code": "36643-5"}]}
     yield _resource(

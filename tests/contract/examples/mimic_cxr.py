@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from client.datasets.reading.films import FINDINGS
+from common.clinical.findings import CHEXPERT
 
 _SPEC = importlib.util.spec_from_file_location("example_of_mimic_iv", Path(__file__).with_name("mimic_iv.py"))
 assert _SPEC is not None
@@ -37,7 +37,7 @@ TABLES = {
     "metadata": "dicom_id,subject_id,study_id,PerformedProcedureStepDescription,ViewPosition,Rows,Columns,StudyDate,"
     "StudyTime,ProcedureCodeSequence_CodeMeaning,ViewCodeSequence_CodeMeaning,PatientOrientationCodeSequence_CodeMeaning",
     "split": "dicom_id,study_id,subject_id,split",
-    "chexpert": ",".join(["subject_id", "study_id", *FINDINGS]),
+    "chexpert": ",".join(["subject_id", "study_id", *CHEXPERT]),
 }
 
 
@@ -69,7 +69,7 @@ def add(folder: Path, person: int, study: int, film: int, view: str, date: str, 
     _append(folder, "metadata", f"{name},{subject},{number},CHEST,{view},10,8,{date},{time},,,")
     _append(folder, "split", f"{name},{number},{subject},{SPLITS[person]}")
     if first and study != 7:
-        cells = [("1.0", "0.0", "-1.0", "")[(study + i) % 4] for i in range(len(FINDINGS))]
+        cells = [("1.0", "0.0", "-1.0", "")[(study + i) % 4] for i in range(len(CHEXPERT))]
         _append(folder, "chexpert", ",".join([subject, number, *cells]))
 
 

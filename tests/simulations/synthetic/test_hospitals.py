@@ -152,8 +152,8 @@ def test_regions_go_round(hospitals: tuple[Hospital, ...]) -> None:
 
 def test_the_adapter_reads_it_and_finds_the_habits_of_the_real_set(folder: Path) -> None:
     table = table_of(folder)
-    assert len(table.labels) + sum(table.excluded.values()) == 2500
-    assert all(count > 0 for count in table.excluded.values())
+    assert len(table.labels) + sum(lost.candidates for lost in table.excluded.values()) == 2500
+    assert all(lost.candidates > 0 for lost in table.excluded.values())
     assert set(sites("eicu", folder, "hospital")) == {f"hospital-{i}" for i in range(1, 6)}
     with gzip.open(folder / "patient.csv.gz", "rt", encoding="utf-8") as file:
         assert "> 89" in file.read()

@@ -8,6 +8,8 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,12 +18,18 @@ from client.cohorts.cohort import Cohort
 from client.cohorts.films import choose
 from client.cohorts.loading import load, read
 from client.datasets.base import ALL, SYNTHETIC_MARKER
-from client.datasets.reading.films import FINDINGS
+from client.preprocessing import tabulating
 from client.preprocessing.images import Form, batches
+from client.preprocessing.table import build
+from client.site import open_site
 from common.clinical.films import last_frontal
-from common.exceptions import DataError, PlanError
+from common.clinical.findings import CHEXPERT
+from common.clinical.variables import variables
+from common.exceptions import ConfigurationError, DataError, PlanError
 from common.plan import Plan, Synthetic
 from common.tasks.base import find, names
+from server.pooling import pool
+from server.report.description import shifts
 from simulations.__main__ import Layout
 from simulations.running import prepare, simulate
 from simulations.sites import own_folder, partition
@@ -130,13 +138,13 @@ def test_films_can_be_looked_at(folder: Path) -> None:
 def test_other_tasks_run_on_it_or_say_why_not(folder: Path, task: str) -> None:
     asked = find(task)
     records = read("mimic_cxr", folder / "hospital-1", ALL, EVERYTHING, folder / "cache")
-    refusals = {"radiology_nih": "does not tell of", "in_hospital_mortality": "holds no known"}
+    refusals = {"radiology_nih": "does not tell of", "in_hospital_mortality": "holds no features of its own"}
     if task in refusals:
         with pytest.raises(DataError, match=refusals[task]):
             asked.examples(records)
         return
     examples = asked.examples(records)
-    assert len(examples) + sum(examples.excluded.values()) > 0
+    assert len(examples) + sum(lost.candidates for lost in examples.excluded.values()) > 0
 
 
 def test_people_codes_and_films_belong_together(folder: Path) -> None:
@@ -167,7 +175,7 @@ def test_the_labeller_s_findings_are_what_the_reports_say(folder: Path) -> None:
     meanings = {"1.0": ("There is ", "{}."), "0.0": ("No ", "{}."), "-1.0": ("Possible ", "{}.")}
     told = 0
     for text, row in zip(texts, labelled, strict=True):
-        said = text.split("FINDINGS:\n")[1].split("\n")[0].split(". ")
+        said = text.split("CHEXPERT:\n")[1].split("\n")[0].split(". ")
         for sight in SIGHTS:
             if sight.finding in ("", "Lung Opacity"):
                 continue
@@ -194,7 +202,7 @@ def test_reports_by_hand() -> None:
     text, found = report()
     assert "No acute cardiopulmonary process." in text
     assert found["No Finding"] == 1
-    assert set(found) == set(FINDINGS)
+    assert set(found) == set(CHEXPERT)
     assert set(found.values()) <= {1, 0, -2}
     text, found = report(consolidation=1, tubes=1)
     assert (found["Lung Opacity"], found["Pneumonia"], found["Support Devices"]) == (1, -1, 1)
@@ -242,6 +250,30 @@ def test_a_shift_changes_the_equipment_of_every_second_hospital_only(tmp_path: P
     assert "223761" not in items
 
 
+def distances(folder: Path) -> dict[str, float]:
+    """How far the two hospitals' data lie from that of both, as the report measures it from what they tell."""
+    tables = {home.name: build(cohort(home, "mimic_iv", ("table",)), 0) for home in sorted(folder.glob("hospital-*"))}
+    persons = {site: np.unique(table.patients, return_inverse=True)[1] for site, table in tables.items()}
+    names = next(iter(tables.values())).feature_names
+    run: Any = SimpleNamespace(description=SimpleNamespace(epsilon=None), minimum_cell=11)
+    found = {}
+    for variable in variables(names, "all", {}):
+        told = {site: tabulating.tell(table.features, variable, persons[site], 11) for site, table in tables.items()}
+        pooled = pool(variable, told, {}, minimum=dict.fromkeys(told, 11), noised=False)
+        found[variable.name] = max(shifts(pooled, run).values())
+    return found
+
+
+def test_a_shift_is_seen_in_what_the_hospitals_tell(tmp_path: Path) -> None:
+    for name, shift in (("same", False), ("shifted", True)):
+        generate(2, 250, 5, tmp_path / name, films=False, shift=shift)
+    same, shifted = distances(tmp_path / "same"), distances(tmp_path / "shifted")
+    for name in ("hemoglobin", "white_blood_cells", "oxygen_saturation"):
+        assert shifted[name] > same[name] + 0.02, name
+    for name in ("age", "temperature"):  # a thermometer in Celsius is no shift once it is converted
+        assert shifted[name] == pytest.approx(same[name], abs=0.02), name
+
+
 # --- in plans
 
 
@@ -280,6 +312,43 @@ def test_a_plan_on_synthetic_mimic_runs_with_a_folder_a_site(tmp_path: Path, sma
     found = simulate(simulation)
     assert found.only_synthetic
     assert [site.stays for site in found.sites] == [250, 250]
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_plan_learns_from_tables_past_codes_and_notes(tmp_path: Path, small_plan: Callable[..., Plan]) -> None:
+    plan = small_plan({**MIMIC, "modalities": ["table", "codes", "notes"]})
+    simulation = prepare(plan, tmp_path / "run", data=None, engine="in-process")
+    found = simulate(simulation)
+    assert [site.stays for site in found.sites] == [250, 250]
+    assert {each.name for each in found.candidates} >= {"fedxgb_bagging"}
+    sites = [open_site(file) for file in simulation.files.values()]
+    tables = [site.table(simulation.plan) for site in sites]
+    assert tables[0].schema_digest == tables[1].schema_digest
+    table = tables[0]
+    known = dict(zip(table.feature_names, (~np.isnan(table.features)).mean(axis=0), strict=True))
+    kinds = ("age", "past_ccs_127", "note_cough_present", "note_words_0")
+    assert all(0.1 < known[name] <= 1 for name in kinds)
+    # Another plan of the same task at the same site, in the same process, has its own columns.
+    other = sites[0].table(small_plan({**MIMIC, "modalities": ["table"]}))
+    assert set(other.feature_names) < set(table.feature_names)
+    assert len(other.feature_names) == 12
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"data.source": "eicu", "task": "in_hospital_mortality", "label": None}, "holds no diagnoses"),
+        ({"task": "readmission", "label": None, "modalities": ["table"]}, "has no table of its own"),
+    ],
+)
+@pytest.mark.usefixtures("undrawn")
+def test_a_modality_that_task_or_source_cannot_give_is_refused(
+    tmp_path: Path, small_plan: Callable[..., Plan], changes: dict[str, object], message: str
+) -> None:
+    plan = small_plan({**MIMIC, "modalities": ["table", "codes"], **changes})
+    simulation = prepare(plan, tmp_path / "run", data=None, engine="in-process")
+    with pytest.raises((DataError, ConfigurationError), match=message):
+        open_site(simulation.files["hospital-1"]).table(simulation.plan)
 
 
 def test_sites_are_folders_in_the_order_of_their_numbers(tmp_path: Path, small_plan: Callable[..., Plan]) -> None:

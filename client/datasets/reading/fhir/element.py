@@ -11,6 +11,9 @@ from typing import Any
 from client.datasets.reading.fhir.moments import Moment, moment
 from common.exceptions import DataError
 
+DEEPEST = 100
+"""Levels of objects and lists; resources of FHIR R4 come nowhere near."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -43,6 +46,20 @@ class Element:
         """Return the error that says where; never a value."""
         field = f"{self.path}.{name}" if name else self.path
         return DataError(problem, file=self.place.label, row=self.row, field=field, fix=fix)
+
+    @property
+    def modified(self) -> bool:
+        """Whether an element or rule that is not known changes the meaning of any part.
+
+        Raises
+        ------
+        DataError
+            When the parts lie deeper than :data:`DEEPEST` levels within each other.
+        """
+        try:
+            return "implicitRules" in self.content or _modified(self.content, DEEPEST)
+        except RecursionError:
+            raise self.wrong("nested too deeply") from None
 
     def child(self, name: str) -> Element | None:
         """Return an element that occurs at most once, None where it is absent."""
@@ -116,3 +133,12 @@ class Element:
         """Return what a Reference points to, "" where it is absent."""
         found = self.child(name)
         return "" if found is None else found.text("reference")
+
+
+def _modified(value: Any, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    if not levels:
+        raise RecursionError
+    inner = value.values() if isinstance(value, dict) else value
+    return "modifierExtension" in value or any(_modified(part, levels - 1) for part in inner)

@@ -1,4 +1,8 @@
-"""Encounter resources: hospital admissions, the stays in intensive care that are part of them, and how they end."""
+"""Encounter resources: hospital admissions, the stays in intensive care that are part of them, and how they end.
+
+An encounter is a stay when it is coded as intensive care itself; otherwise the places of intensive care that it
+names make stays, see :mod:`client.datasets.reading.fhir.places`.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +17,9 @@ from numpy.typing import NDArray
 from client.datasets.reading.fhir.codes import codings
 from client.datasets.reading.fhir.element import Element
 from client.datasets.reading.fhir.files import Found
-from client.datasets.reading.fhir.moments import Moment
 from client.datasets.reading.fhir.outcomes import completed_years, ending, outcome
 from client.datasets.reading.fhir.people import Person
+from client.datasets.reading.fhir.places import Locations, Places, Span, intensive_care, period, stays
 from client.datasets.reading.fhir.references import NOWHERE, Index, Positions
 from common.clinical.records import NONE, Admissions, Stays
 
@@ -47,8 +51,8 @@ class Hospital:
 class Encounters:
     """Collects Encounter resources."""
 
-    def __init__(self, index: Index, patients: Index) -> None:
-        self._index, self._patients = index, patients
+    def __init__(self, index: Index, patients: Index, locations: Locations) -> None:
+        self._index, self._patients, self._places = index, patients, Places(locations)
         self._positions = Positions()
         self._subject, self._whole, self._ending = array("q"), array("q"), array("b")
         self._start, self._end = array("d"), array("d")
@@ -63,21 +67,21 @@ class Encounters:
         DataError
             When an element is not as FHIR R4 has it, or the encounter ends before it begins.
         """
-        for name in resource_names:
-            self._index.register(name, len(self._unit))
+        row = len(self._unit)
+        if not self._index.learn(resource_names, resource, row):
+            return
         self._positions.add(resource)
         self._happened.append(resource.code("status", STATUSES))
         self._inpatient.append(resource.coding("class") in codings("admission_classes"))
         self._subject.append(self._patients.number(resource.reference("subject")))
         self._whole.append(self._index.number(resource.reference("partOf")))
-        self._unit.append(_intensive_care(resource))
+        self._unit.append(intensive_care(resource))
         self._ending.append(ending(resource))
-        period = resource.child("period")
-        start, end = (_exact(period.moment(name)) if period else math.nan for name in ("start", "end"))
-        if end < start:
-            raise resource.wrong("ends before it begins", "period.end")
+        start, end = period(resource)
         self._start.append(start)
         self._end.append(end)
+        if self._happened[row] and not self._unit[row]:
+            self._places.add(row, resource)
 
     def finish(
         self,
@@ -110,8 +114,10 @@ class Encounters:
         top = self._tops(person, files)
         start = np.array(self._start)
         care = np.array([bool(unit) for unit in self._unit], bool) & np.array(self._happened, bool)
+        spans = self._places.spans(left_out)
         admitted = np.array(self._inpatient, bool)
         admitted[top[care]] = True
+        admitted[top[[span.owner for span in spans]]] = True
         admitted &= (top == np.arange(len(top))) & np.array(self._happened, bool)
         left_out["encounters that are no hospital admission nor part of one"] = int((~admitted[top]).sum())
         left_out["admissions without the time of day they began"] = int((admitted & np.isnan(start)).sum())
@@ -121,11 +127,13 @@ class Encounters:
         place = np.full(len(top), NONE, np.int64)
         place[rows] = np.arange(len(rows))
         admission_of = place[top]
-        staying = care & (admission_of != NONE)
-        left_out["stays without the time of day they began"] = int((staying & np.isnan(start)).sum())
-        stays = self._stays(np.flatnonzero(staying & ~np.isnan(start)), admission_of)
+        own = [Span(int(admission_of[i]), self._start[i], self._end[i], self._unit[i]) for i in np.flatnonzero(care)]
+        coded = [span for span in own if span.owner != NONE and not math.isnan(span.start)]
+        left_out["stays without the time of day they began"] = sum(span.owner != NONE for span in own) - len(coded)
+        placed = [span._replace(owner=int(admission_of[span.owner])) for span in spans]
+        found = stays(coded, [span for span in placed if span.owner != NONE])
         told = {self._index.row(number): age for number, age in ages.items()}
-        return Hospital(self._admissions(rows, person, people, told, files), stays, admission_of)
+        return Hospital(self._admissions(rows, person, people, told, files), found, admission_of)
 
     def _persons(self, person_of: NDArray[np.int64], files: Sequence[Found]) -> NDArray[np.int64]:
         patient = self._patients.rows(self._subject)
@@ -144,16 +152,6 @@ class Encounters:
             whole = whole[whole]
         refuse(is_part[whole], files, "is part of itself", "Encounter.partOf")
         return whole
-
-    def _stays(self, rows: NDArray[np.int64], admission_of: NDArray[np.int64]) -> Stays:
-        start = np.array(self._start)
-        rows = rows[np.lexsort((start[rows], admission_of[rows]))]
-        return Stays(
-            admission=admission_of[rows],
-            start=start[rows],
-            end=np.array(self._end)[rows],
-            unit=np.array([self._unit[i] for i in rows], np.str_),
-        )
 
     def _admissions(
         self,
@@ -178,17 +176,3 @@ class Encounters:
             died[k], death[k] = outcome(self._start[i], self._end[i], self._ending[i], who, again)
         start, end = np.array(self._start)[rows], np.array(self._end)[rows]
         return Admissions(person[rows], start, end, age, died, death)
-
-
-def _exact(moment: Moment | None) -> float:
-    return moment.earliest if moment and moment.exact else math.nan
-
-
-def _intensive_care(encounter: Element) -> str:
-    """Name the unit when the encounter is coded as intensive care, "" otherwise."""
-    concepts = [*encounter.children("type"), *([found] if (found := encounter.child("serviceType")) else [])]
-    for concept in concepts:
-        for coding in concept.children("coding"):
-            if name := codings("intensive_care").get((coding.text("system"), coding.text("code"))):
-                return concept.text("text").strip() or str(name)
-    return str(codings("intensive_care").get(encounter.coding("class"), ""))

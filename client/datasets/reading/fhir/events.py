@@ -37,6 +37,10 @@ class Events:
         """When each one was, hours; NaN is unknown."""
         return np.array(self._time, np.float64)
 
+    def refuse(self, wrong: NDArray[np.bool_], files: Sequence[Found], problem: str, field: str) -> None:
+        """Raise the error of the first one that is wrong, if any."""
+        self._positions.refuse(wrong, files, problem, field)
+
     def persons(self, person_of: NDArray[np.int64], files: Sequence[Found]) -> NDArray[np.int64]:
         """Return the person of each one.
 
@@ -47,7 +51,7 @@ class Events:
         """
         patient = self._patients.rows(self._subject)
         field = f"{self._kind}.subject.reference"
-        self._positions.refuse(patient == NOWHERE, files, "leads to no Patient", field)
+        self.refuse(patient == NOWHERE, files, "leads to no Patient", field)
         return person_of[patient]
 
     def admissions(self, person: NDArray[np.int64], hospital: Hospital, files: Sequence[Found]) -> NDArray[np.int64]:
@@ -61,11 +65,11 @@ class Events:
         told = np.array(self._encounter, np.int64) != NOWHERE
         encounter = self._encounters.rows(self._encounter)
         field = f"{self._kind}.encounter.reference"
-        self._positions.refuse(told & (encounter == NOWHERE), files, "leads to no Encounter", field)
+        self.refuse(told & (encounter == NOWHERE), files, "leads to no Encounter", field)
         own = np.where(told, np.append(hospital.admission_of, NONE)[encounter], NONE)
         admissions = hospital.admissions
         other = (own != NONE) & (np.append(admissions.patient, NONE)[own] != person)
-        self._positions.refuse(other, files, "leads to another person's Encounter", field)
+        self.refuse(other, files, "leads to another person's Encounter", field)
         return np.where(own != NONE, own, _containing(admissions, person, self.time))
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +22,8 @@ from common.clinical.records import Images
 
 STATUSES = {"available": True, **dict.fromkeys(("registered", "cancelled", "entered-in-error", "unknown"), False)}
 """Of an ImagingStudy: whether it has films."""
-NOT_THERE = "not in the folder/"
-"""Begins the path of a film without a file."""
+NOT_ITS_OWN, SEVERAL = "its UID is that of another film", "several files have its name"
+"""Why a film is left out, besides :data:`client.datasets.reading.films.MISSING`."""
 
 _UID = re.compile(r"[0-9.]{1,64}", re.ASCII)
 
@@ -78,10 +80,11 @@ class Imaging:
         Raises
         ------
         DataError
-            A reference leads nowhere, a UID occurs twice or has several files, or no film has a file.
+            A reference leads nowhere.
         """
         left_out["images that are no chest radiographs"] = self._others
-        n = len(self._uid)
+        paths, n = self._paths(folder), len(self._uid)
+        wrong = self._refused(paths)
         listing = Listing(
             file="ImagingStudy",
             field="ImagingStudy.series.instance.uid",
@@ -89,20 +92,33 @@ class Imaging:
             person=people[self._events.persons(person_of, files)],
             study=np.array(self._study, np.str_),
             time=self._events.time,
-            path=np.array(self._paths(folder), np.str_),
+            path=np.array([next(iter(paths[uid]), "") for uid in self._uid], np.str_),
             view=np.array(self._view, np.str_),
             findings=films.side_by_side([], n),
             finding_names=(),
         )
-        return films.images(folder, listing, people)
+        good = np.setdiff1d(np.arange(n), [row - 1 for rows in wrong.values() for row in rows])
+        images, digest = films.images(folder, listing.take(good), people)
+        return replace(images, refused={**wrong, **images.refused}), digest
 
-    def _paths(self, folder: Path) -> list[str]:
-        wanted = set(self._uid)
-        found: dict[str, str] = {}
+    def _refused(self, paths: Mapping[str, Sequence[str]]) -> dict[str, tuple[int, ...]]:
+        """Tell which films, counted from 1, are none that can be used, and why."""
+        listed = Counter(self._uid)
+        wrong = defaultdict(list)
+        for row, uid in enumerate(self._uid, 1):
+            if listed[uid] > 1:
+                wrong[NOT_ITS_OWN].append(row)
+            elif len(paths[uid]) != 1:
+                wrong[SEVERAL if paths[uid] else films.MISSING].append(row)
+        return {reason: tuple(rows) for reason, rows in wrong.items()}
+
+    def _paths(self, folder: Path) -> dict[str, list[str]]:
+        """Find the files of each UID, by path."""
+        found: dict[str, list[str]] = {uid: [] for uid in self._uid}
         for path in sorted(folder.rglob("*")):
-            if path.suffix.lower() in fhir()["film_endings"] and path.stem in wanted and path.is_file():
-                found.setdefault(path.stem, path.relative_to(folder).as_posix())
-        return [found.get(uid, NOT_THERE + uid) for uid in self._uid]
+            if path.suffix.lower() in fhir()["film_endings"] and path.stem in found and path.is_file():
+                found[path.stem].append(path.relative_to(folder).as_posix())
+        return found
 
 
 def _uid(instance: Element) -> str:

@@ -46,10 +46,10 @@ def moment(text: str) -> Moment | None:
     """
     try:
         if _TIMED.fullmatch(text):
-            hours = (datetime.fromisoformat(text) - _EPOCH) / _HOUR
+            hours = (datetime.fromisoformat(text).astimezone(UTC) - _EPOCH) / _HOUR
             return Moment(hours, hours)
         return _span(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 

@@ -50,13 +50,18 @@ class Texts:
         meanings = {codings("notes").get(coding, "") for coding in resource.codings(concept)}
         if "death certificate" in meanings:
             self._deaths += 1
-        elif not resource.code("status", DOCUMENT if self._document else REPORT):
+        elif not self._holds(resource):
             self._invalid += 1
         else:
             named = resource.child(concept)
             kind = max(meanings, default="") or (named.text("text").strip() if named else "")
             for attachment in self._attachments(resource):
                 self._add_text(resource, attachment, kind)
+
+    def _holds(self, resource: Element) -> bool:
+        if not self._document:
+            return resource.code("status", REPORT)
+        return resource.code("status", DOCUMENT) and resource.text("docStatus") != "entered-in-error"
 
     def _attachments(self, resource: Element) -> Iterator[Element]:
         if not self._document:

@@ -11,8 +11,8 @@ from client.datasets.reading.fhir.people import NEVER, Person
 from common.clinical.records import NONE
 
 UNTOLD, ALIVE, DEAD, NOT_UNDERSTOOD = 0, 1, 2, 3
-_NEWBORN = timedelta(days=2)
-"""A birth date has no zone, and a newborn's admission may be dated before it."""
+_NEWBORN = 2
+"""Days; a birth date has no zone, and a newborn's admission may be dated before it."""
 
 
 def completed_years(birth: date, hours: float) -> int:
@@ -24,7 +24,7 @@ def completed_years(birth: date, hours: float) -> int:
     (19, 20)
     """
     day = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(hours=hours)).date()
-    if birth - _NEWBORN <= day < birth:
+    if 0 < birth.toordinal() - day.toordinal() <= _NEWBORN:
         return 0
     return day.year - birth.year - ((day.month, day.day) < (birth.month, birth.day))
 

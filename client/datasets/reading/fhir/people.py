@@ -62,8 +62,8 @@ class People:
             When an element is not as FHIR R4 has it.
         """
         row = len(self._told)
-        for name in resource_names:
-            self._index.register(name, row)
+        if not self._index.learn(resource_names, resource, row):
+            return
         if (sex := resource.text("gender")) not in SEXES:
             raise resource.wrong("an unknown code", "gender", fix=f"allowed: {', '.join(filter(None, SEXES))}")
         dead = resource.flag("deceasedBoolean")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from array import array
 from collections.abc import Sequence
@@ -54,7 +55,7 @@ class Index:
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
-        self._rows = array("q")
+        self._rows, self._contents = array("q"), array("q")
 
     def number(self, reference: str) -> int:
         """Return a reference's number, :data:`NOWHERE` for ""."""
@@ -65,9 +66,32 @@ class Index:
             self._rows.append(NOWHERE)
         return number
 
-    def register(self, name: str, row: int) -> None:
-        """Learn what row a resource became."""
-        self._rows[self.number(name)] = row
+    def learn(self, resource_names: Sequence[str], resource: Element, row: int) -> bool:
+        """Learn what row a resource becomes, row after row; of one that is there already, only its other names.
+
+        Bundles bring their patient along each time, and its encounters and places; 64 bits of the content tell
+        whether it is the same.
+
+        Returns
+        -------
+        bool
+            Whether the resource is new.
+
+        Raises
+        ------
+        DataError
+            When it differs from the one before.
+        """
+        numbers = [self.number(name) for name in resource_names]
+        content = hash(json.dumps(resource.content, sort_keys=True))
+        known = {self._rows[number] for number in numbers} - {NOWHERE}
+        if any(self._contents[other] != content for other in known):
+            raise resource.wrong("differs from the same resource before", "id")
+        if not known:
+            self._contents.append(content)
+        for number in numbers:
+            self._rows[number] = min(known, default=row)
+        return not known
 
     def row(self, number: int) -> int:
         """Return the row a number means."""

@@ -142,7 +142,10 @@ def test_who_comes_back_had_not_died(ward: Any) -> None:
 
 @pytest.mark.parametrize(
     ("birth", "age"),
-    [("1950-01-02", 20), ("1950-01-03", 19), ("1950-06", 19), ("1950", 19), ("1870-01-01", 90), ("1970-01-03", 0)],
+    [
+        *(("1950-01-02", 20), ("1950-01-03", 19), ("1950-06", 19), ("1950", 19)),
+        *(("1870-01-01", 90), ("0001-01-01", 90), ("1970-01-03", 0), ("1970-01-04", 0)),
+    ],
 )
 def test_age_in_completed_years(ward: Any, birth: str, age: float) -> None:
     ward.patient(birthDate=birth)

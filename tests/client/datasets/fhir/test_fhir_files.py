@@ -92,10 +92,41 @@ def test_a_resource_without_an_id_is_known_by_its_urn(ward: Any, tmp_path: Path)
     assert read(tmp_path).patients.identifier.tolist() == ["urn:uuid:0f"]
 
 
+def test_a_patient_that_every_bundle_brings_along_is_one_and_an_event_is_not(full: Any, tmp_path: Path) -> None:
+    expected = full.read()
+    everything = list(full.resources)
+    full.resources = everything[:3]
+    full.bundle("again.json")
+    patient = {"fullUrl": "urn:uuid:77", "resource": dict(reversed(everything[0].items()))}
+    late = full.add("Encounter", "late", **{**everything[1], "id": "late", "subject": {"reference": "urn:uuid:77"}})
+    content = {"resourceType": "Bundle", "type": "searchset", "entry": [patient, {"resource": late}]}
+    (tmp_path / "once more.json").write_text(json.dumps(content))
+    records = read(tmp_path)
+    assert len(records.patients) == len(expected.patients) == 1
+    assert (len(records.stays), len(records.measurements)) == (len(expected.stays), len(expected.measurements))
+    assert len(records.admissions) == len(expected.admissions) + 1
+    everything[1]["status"] = "in-progress"
+    full.resources = everything[:3]
+    full.bundle("again.json")
+    with pytest.raises(DataError, match="differs from the same resource before") as refusal:
+        read(tmp_path)
+    assert (refusal.value.row, refusal.value.field) == (2, "Encounter.id")
+
+
+@pytest.mark.parametrize("place", ["", "code"])
+def test_what_a_modifier_extension_changes_is_passed_over_and_counted(full: Any, place: str) -> None:
+    resource = full.resources[3]
+    (resource[place] if place else resource)["modifierExtension"] = [{"url": "http://ward.example/not"}]
+    records = full.read()
+    assert len(records.measurements) == 0
+    assert len(records.diagnoses) == 1
+    assert records.left_out == {"resources with a modifier extension": 1}
+
+
 def test_unknown_resources_are_passed_over_and_counted(full: Any) -> None:
     full.add("Claim", "x", provider={"reference": "Practitioner/nobody"})
     full.add("FloatingPoint", "y", value=[{}])
-    full.add("MedicationRequest", "z")
+    full.add("Procedure", "z")
     records = full.read()
     assert records.left_out == {"resources of types that are not read": 3}
     assert len(records.measurements) == 1
@@ -107,6 +138,7 @@ def test_what_describes_the_folder_is_no_resource(full: Any, tmp_path: Path) -> 
     assert len(full.read().admissions) == 1
 
 
+MODIFIED = "Patient.modifierExtension"
 BROKEN: dict[str, tuple[str, int | None, str | None]] = {
     '{"resourceType": "Patient", "id": "p"': ("not JSON", 2, None),
     '{"resourceType": "Patient", "id": "p", "id": "q"}': ("a key twice", 2, None),
@@ -121,7 +153,10 @@ BROKEN: dict[str, tuple[str, int | None, str | None]] = {
     '{"resourceType": "Patient", "id": "p", "gender": "f"}': ("an unknown code", 2, "Patient.gender"),
     '{"resourceType": "Patient", "id": "p", "birthDate": "3.4.1950"}': ("not a FHIR date", 2, "Patient.birthDate"),
     '{"resourceType": "Patient", "id": "p", "deceasedBoolean": "no"}': ("not true", 2, "Patient.deceasedBoolean"),
-    '{"resourceType": "Patient", "id": "first"}': ("the same resource", 2, "id"),
+    '{"resourceType": "Patient", "id": "first", "gender": "male"}': ("differs from the same resource", 2, "Patient.id"),
+    '{"resourceType": "Patient", "id": "p", "modifierExtension": [{}]}': ("not understood", 2, MODIFIED),
+    '{"resourceType": "Patient", "id": "p", "implicitRules": "x"}': ("not understood", 2, MODIFIED),
+    '{"resourceType": "Patient", "id": "p", "x": %s}' % ("[" * 200 + "]" * 200): ("too deeply", 2, "Patient"),
 }
 
 

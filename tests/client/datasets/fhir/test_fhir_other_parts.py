@@ -124,12 +124,13 @@ def test_what_is_not_text_in_the_file_or_does_not_hold_is_counted(admitted: Any)
     document(admitted, "a", {"contentType": "text/plain", "url": "Binary/1"})
     document(admitted, "b", attachment("%PDF", "application/pdf"))
     document(admitted, "c", attachment("old"), status="superseded")
+    document(admitted, "e", attachment("oops"), docStatus="entered-in-error")
     report(admitted, "d", attachment("oops"), status="entered-in-error")
     records = admitted.read()
     assert len(records.notes) == 0
     assert records.left_out == {
         "documents or reports that are not plain text in the file": 2,
-        "documents or reports that do not hold": 2,
+        "documents or reports that do not hold": 3,
     }
 
 
@@ -179,12 +180,20 @@ def test_a_uid_that_is_none_never_becomes_a_path(ward: Any, uid: str) -> None:
         ward.read(("images",))
 
 
-def test_films_listed_twice_or_without_any_file_are_refused(ward: Any, tmp_path: Path) -> None:
+def test_a_film_without_a_file_or_a_uid_of_its_own_is_left_out_alone(ward: Any, tmp_path: Path) -> None:
     ward.patient()
+    ward.patient("q")
     study(ward, "one", "1.2.3")
-    with pytest.raises(DataError, match="none of the films"):
-        ward.read(("images",))
-    (tmp_path / "1.2.3.dcm").write_bytes(b"film")
-    study(ward, "two", "urn:oid:1.2.3")
-    with pytest.raises(DataError, match="the same film"):
-        ward.read(("images",))
+    assert len(ward.read(("images",)).images) == 0
+    study(ward, "two", "urn:oid:1.2.3", subject=ward.to("Patient", "q"))
+    study(ward, "three", "1.2.4", "1.2.5", "1.2.6")
+    for name in ("1.2.3.dcm", "1.2.4.dcm", "1.2.6.dcm", "1.2.6.png"):
+        (tmp_path / name).write_bytes(b"film")
+    images = ward.read(("images",)).images
+    assert images.path.tolist() == ["1.2.4.dcm"]
+    assert images.row.tolist() == [3]
+    assert images.refused == {
+        "its UID is that of another film": (1, 2),
+        "the file is missing": (4,),
+        "several files have its name": (5,),
+    }

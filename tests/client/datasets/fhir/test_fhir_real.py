@@ -15,7 +15,7 @@ from client.datasets.base import ALL
 from client.datasets.reading.fhir import files
 
 pytestmark = pytest.mark.real
-PARTS = frozenset({"diagnoses", "measurements", "notes"})
+PARTS = fhir.PARTS
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,10 @@ def test_records_agree_with_the_bundles(folder: Path, bundles: list[list[dict[st
     assert len(records.stays) == 0
     assert set(records.diagnoses.version.tolist()) == {0}
     kinds = {kind for resources in bundles for kind in (r["resourceType"] for r in resources)}
-    read = ("Patient", "Encounter", "Observation", "Condition", "DiagnosticReport", "DocumentReference")
+    read = (
+        *("Patient", "Encounter", "Observation", "Condition", "MedicationRequest"),
+        *("ImagingStudy", "DiagnosticReport", "DocumentReference"),
+    )
     others = sum(len(of(resources, kind)) for resources in bundles for kind in kinds - set(read))
     assert records.left_out["resources of types that are not read"] == others
     certificates = [
@@ -101,3 +104,43 @@ def test_one_bundle_is_in_memory_at_a_time(folder: Path, tmp_path: Path) -> None
     tracemalloc.stop()
     # Text, its decoded copy and the parsed objects of one bundle; all twenty would be 16 MB of text alone.
     assert peak < 12 * largest
+
+
+def test_orders_of_admissions_agree_with_the_bundles(
+    folder: Path, bundles: list[list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    records = fhir.read(folder, ALL, frozenset({"medications"}), tmp_path)
+    expected = []
+    for resources in bundles:
+        inpatient = [
+            encounter["period"] for encounter in of(resources, "Encounter") if encounter["class"]["code"] == "IMP"
+        ]
+        for order in of(resources, "MedicationRequest"):
+            if any(period["start"] <= order["authoredOn"] <= period["end"] for period in inpatient):
+                expected.append(order["medicationCodeableConcept"]["coding"][0]["code"])
+    assert records.medications is not None
+    assert sorted(records.medications.code.tolist()) == sorted(expected)
+    assert set(records.medications.system.tolist()) == {"RxNorm"}
+    total = sum(len(of(resources, "MedicationRequest")) for resources in bundles)
+    assert records.left_out["medicines ordered outside hospital admissions"] == total - len(expected)
+
+
+def test_films_that_share_a_uid_are_left_out_and_none_has_a_file(
+    folder: Path, bundles: list[list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    """Synthea gives one SOP instance UID to the films of several years."""
+    uids = [
+        instance["uid"]
+        for resources in bundles
+        for study in of(resources, "ImagingStudy")
+        for series in study["series"]
+        if series["modality"]["code"] in ("CR", "DX") and series["bodySite"]["code"] == "51185008"
+        for instance in series["instance"]
+    ]
+    images = fhir.read(folder, ALL, frozenset({"images"}), tmp_path).images
+    assert images is not None
+    assert len(images) == 0
+    shared = tuple(row for row, uid in enumerate(uids, 1) if uids.count(uid) > 1)
+    alone = tuple(row for row, uid in enumerate(uids, 1) if uids.count(uid) == 1)
+    assert images.refused == {"its UID is that of another film": shared, "the file is missing": alone}
+    assert shared

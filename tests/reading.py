@@ -1,0 +1,23 @@
+"""Data that no test changes, read once for all the runs on it; :mod:`client.cohorts.loading` has tests of its own."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+from client.cohorts.cohort import Cohort
+from client.cohorts.loading import load
+from client.datasets.base import Select
+from common.tasks.base import Task
+
+
+@functools.cache
+def _cohort(source: str, folder: Path, task: Task, select: Select, modalities: tuple[str, ...]) -> Cohort:
+    return load(source, folder, task, select, modalities, folder / "cache")  # type: ignore[arg-type]
+
+
+def load_once(
+    source: str, folder: Path, task: Task, select: Select, modalities: tuple[str, ...], _cache: Path
+) -> Cohort:
+    """Stand in for :func:`client.cohorts.loading.load`: cohorts are frozen, so tests may share them."""
+    return _cohort(source, folder, task, select, modalities)
