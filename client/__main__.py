@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from getpass import getpass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
+from client.budget.commands import app as budget
+from client.key.commands import app as key
 from common import command_line
 
 KIT = "The site's folder: the kit received from the coordinator, with site.toml in it."
@@ -28,6 +31,8 @@ def _audit_log(folder: Path) -> tuple[Path, str]:
 
 
 app.add_typer(command_line.audit_app(_audit_log), name="audit")
+app.add_typer(budget, name="budget")
+app.add_typer(key, name="key")
 
 
 @app.command()
@@ -89,7 +94,7 @@ def check(
     if folder and (plan is None or any(without_kit.values()) or modality or cache or by != "all"):
         raise typer.BadParameter("a kit is checked for a --plan; its site.toml says all else")
     if folder and plan:
-        question, cache = asking.of_kit(folder, plan)
+        question = asking.of_kit(folder, plan)
     elif data and source:
         question = asking.of_folder(
             data, source, task, label=label, by=by, values=values or (), modalities=modality or (), plan=plan
@@ -98,9 +103,10 @@ def check(
         raise typer.BadParameter("name a kit and a --plan, or --data, --source and --task")
     if html and not html.absolute().parent.is_dir():
         raise typer.BadParameter(f"there is no folder {html.parent} for the page")
-    with asking.cache_folder(cache) as kept, terminal.watched():
-        checked = examine(question, kept)
     console = command_line.console()
+    kept_by = asking.cache_of_kit(folder, getpass, console) if folder else asking.cache_of_folder(cache)
+    with kept_by as kept, terminal.watched():
+        checked = examine(question, kept)
     terminal.show(checked, console)
     if html:
         write_atomic(html, page.render(checked, datetime.now(UTC).date()).encode())
@@ -120,7 +126,7 @@ def export(
     """Write this site's records as FHIR R4: keyed names, shifted dates. It stays here, but audited."""
     from client.exporting.site import export_site
 
-    written = export_site(folder, to, notes=notes)
+    written = export_site(folder, to, notes=notes, ask=getpass)
     table = Table(title=f"FHIR R4 in {to}", show_header=False)
     for name, count in {**written.resources, **{f"left out: {why}": n for why, n in written.left_out.items()}}.items():
         table.add_row(name, f"{count:,}")
@@ -128,12 +134,70 @@ def export(
 
 
 @app.command()
+def weights(
+    encoder: Annotated[str, typer.Argument(help="Which encoder they are for, e.g. densenet121.")],
+    file: Annotated[Path, typer.Argument(help="A state dict, in safetensors' or torch's format.")],
+) -> None:
+    """Tell the digest by which a plan names pretrained weights; site.toml names the file under [weights]."""
+    from common.encoders.weights import read
+    from common.networks.pretrained import digest_as
+
+    command_line.console().print(digest_as(encoder, read(file)), soft_wrap=True, highlight=False)
+
+
+@app.command()
+def predict(
+    run: Annotated[Path, typer.Argument(file_okay=False, help="A finished run's folder, with metrics.json in it.")],
+    to: Annotated[Path, typer.Option(dir_okay=False, help="New file for the predictions, .csv or .parquet.")],
+    kit: Annotated[Path | None, typer.Option(file_okay=False, help=f"{KIT} Audited there.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Without a kit: the folder of data.")] = None,
+    source: Annotated[
+        str | None, typer.Option(help="Without a kit: what the data is, e.g. eicu.", show_default="as in the plan")
+    ] = None,
+    by: Annotated[str, typer.Option(help="Without a kit: select rows by this, e.g. unit, region.")] = "all",
+    values: Annotated[list[str] | None, typer.Option(help="Which, e.g. medical; may be repeated.")] = None,
+    cache: Annotated[Path | None, typer.Option(help="Without a kit: keep what takes long to read there.")] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            help='Score with this model, e.g. "local/hospital-1"; may be repeated.',
+            show_default="the federated models",
+        ),
+    ] = None,
+) -> None:
+    """Score local patients with the models that a run has released. Nothing leaves.
+
+    Either from a kit: predict RUN --kit KIT --to FILE. Or from a folder: predict RUN --data FOLDER --to FILE.
+    The task and its columns are those of the run's plan; other columns are refused. A model with several seeds or
+    folds scores with the mean of them; patients it was trained on are scored, too. The file, for its owner only, has
+    a line a row and model: patient, hours since the stay began, a probability a label, digests of model and plan.
+    """
+    from client.check import asking
+    from client.datasets.base import ALL, Select
+    from client.predicting.predicting import of_folder, of_kit
+
+    if (kit is None) == (data is None):
+        raise typer.BadParameter("name a --kit or a folder of --data, one of both")
+    if kit is not None:
+        if source or values or cache or by != "all":
+            raise typer.BadParameter("a kit's site.toml says which data: leave out --source, --by, --values, --cache")
+        done = of_kit(run, kit, to, model or ())
+    elif data is not None:
+        select = ALL if by == "all" and not values else Select(by, tuple(values or ()))
+        with asking.cache_of_folder(cache) as kept:
+            done = of_folder(run, data, source, select, kept, to, model or ())
+    console = command_line.console()
+    console.print(f"{done.rows:,} rows of {done.people:,} patients scored by {', '.join(done.models)}: {to}")
+
+
+@app.command()
 def start(folder: KitFolder) -> None:
     """Join the coordinator and answer its plans within this site's policy, until stopped."""
     from client.launching import start as run_supernode
 
-    command_line.console().print(f"joining from {folder}; stop with Ctrl-C")
-    run_supernode(folder)
+    console = command_line.console()
+    console.print(f"joining from {folder}; stop with Ctrl-C")
+    run_supernode(folder, getpass, lambda text: console.print(text, style="yellow"))
 
 
 def main() -> None:

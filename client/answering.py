@@ -1,4 +1,4 @@
-"""What surrounds every handler: parse, policy, audit, compute, egress, audit, reply.
+"""What surrounds every handler: parse, policy, audit, privacy ledger, compute, egress, audit, reply.
 
 Nothing is done that cannot be audited first: a site whose audit log fails answers with a bare
 error. Every other failure becomes a :class:`Refusal` whose text holds no data. No exception gets
@@ -21,7 +21,9 @@ from client.site import Site, open_site
 from common import records
 from common.audit.event import Event, Head, Kind
 from common.exceptions import ConfigurationError, FedwardError, ProtocolError
-from common.messages import NOT_AUDITED, Header, Payload, Refusal
+from common.messages import NOT_AUDITED, AdmissionRequest, NoisedStatisticsRequest
+from common.network_messages import EmbedRequest, TrainRequest
+from common.payload import Header, Payload, Refusal
 from common.plan import Plan, from_json
 
 log = logging.getLogger("fedward.client")
@@ -73,8 +75,11 @@ def _reply(site: Site, content: RecordDict, context: Context, expected: type[R],
         policy.permit_task(site.settings.policy, plan)
         policy.permit_source(plan, site.settings.data.source)
         policy.permit_request(plan, request)
+        if not _protected(plan, request):
+            policy.permit_unprotected(site.settings.privacy, request)
+            site.releases.unprotected(run, plan, request.kind)
         reply = _pack(site, run, handler(site, plan, request))
-        egress.inspect(reply, request, plan, site.settings.policy, site.columns(plan))
+        egress.inspect(reply, request, plan, site.settings.policy, site.columns(plan, request))
     except FedwardError as error:
         log.warning("%s: %s", site.name, error)
         reply = _refuse(site, run, error.code, error.public)
@@ -96,6 +101,13 @@ def _reply(site: Site, content: RecordDict, context: Context, expected: type[R],
 def _plan(text: str) -> Plan:
     """Parse a plan once a process: in a simulation every message of every site brings the same one."""
     return from_json(text)
+
+
+def _protected(plan: Plan, request: Payload) -> bool:
+    """Whether the reply says nothing about patients, or says it with noise that its handler accounts for."""
+    if isinstance(request, TrainRequest):
+        return plan.encoder(request.stage).privacy is not None
+    return isinstance(request, AdmissionRequest | NoisedStatisticsRequest | EmbedRequest)
 
 
 def _pack(site: Site, run: str, body: Payload) -> RecordDict:

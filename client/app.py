@@ -17,6 +17,7 @@ from common.messages import (
     NoisedStatisticsRequest,
     StatisticsRequest,
 )
+from common.network_messages import EmbedRequest, TrainAloneRequest, TrainRequest
 
 app = ClientApp()
 
@@ -49,6 +50,30 @@ def boost(message: Message, context: Context) -> Message:
 def local(message: Message, context: Context) -> Message:
     """Train alone."""
     return answer(message, context, LocalRequest, boosting.grow_alone)
+
+
+@app.train("network")
+def network(message: Message, context: Context) -> Message:
+    """Train a network for one round."""
+    from client.handlers.train import train_round
+
+    return answer(message, context, TrainRequest, train_round)
+
+
+@app.query("embed")
+def embed(message: Message, context: Context) -> Message:
+    """Turn rows into columns for trees."""
+    from client.handlers.embed import embed_all
+
+    return answer(message, context, EmbedRequest, embed_all)
+
+
+@app.train("network_alone")
+def network_alone(message: Message, context: Context) -> Message:
+    """Train a network alone."""
+    from client.handlers.train import train_alone
+
+    return answer(message, context, TrainAloneRequest, train_alone)
 
 
 @app.evaluate()

@@ -20,7 +20,6 @@ from common.exceptions import EgressRefusal, ModelError, ProtocolError
 from common.messages import (
     LARGEST_LEAF,
     MAXIMUM_TREE_BYTES,
-    MEAN_OF_LOCAL,
     REPLY_TO,
     Behind,
     BoostReply,
@@ -31,9 +30,11 @@ from common.messages import (
     LocalRequest,
     ModelUpdates,
     NoisedStatisticsReply,
-    Payload,
     StatisticsReply,
+    means_of_local,
 )
+from common.network_messages import TrainAloneReply, TrainAloneRequest, TrainReply, TrainRequest
+from common.payload import Payload
 from common.plan import Plan
 
 
@@ -64,11 +65,38 @@ def inspect(content: RecordDict, request: Payload, plan: Plan, policy: Policy, c
             validate_trees(reply.trees, features=len(columns), limits=limits, at_most=request.trees_wanted)
     except (ProtocolError, ModelError) as error:
         raise EgressRefusal(f"the reply may not leave: {error}") from error
-    problem = _beyond(reply, request, policy)
+    problem = _beyond(reply, request, policy) or _of_weights(reply, request, plan)
     if isinstance(reply, StatisticsReply | NoisedStatisticsReply):
         problem = problem or _of_tables(reply, plan, policy, layout(plan, columns))
     if problem:
         raise EgressRefusal(f"the reply may not leave: {problem}")
+
+
+def _of_weights(reply: Payload, request: Payload, plan: Plan) -> str:
+    """Say what is wrong with weights that would leave: not some of those received, as large; empty when nothing."""
+    if not isinstance(reply, TrainReply | TrainAloneReply) or not isinstance(request, TrainRequest | TrainAloneRequest):
+        return ""
+    from common.encoders.weights import from_bytes
+    from common.networks.sharing import received, trainable_with
+
+    template = received(request.weights)
+    try:
+        if isinstance(reply, TrainAloneReply):
+            from_bytes(reply.weights, template)
+            return ""
+        if not set(reply.modalities) <= set(plan.encoder(request.stage).encoders):
+            return "it names modalities that the network has no encoder for"
+        parts = {name: template[name] for name in trainable_with(template, reply.modalities)}
+        from_bytes(reply.change, parts)
+        if isinstance(request, TrainRequest) and request.controlled:
+            from_bytes(reply.control, parts)
+        elif reply.control:
+            return "it carries control variates, which were not asked for"
+    except ModelError as error:
+        return str(error)
+    if plan.encoder(request.stage).privacy is not None and (reply.training_loss, reply.validation_loss) != (None, None):
+        return "it tells an exact loss, where the plan asks for noise"
+    return ""
 
 
 def _of_tables(reply: StatisticsReply | NoisedStatisticsReply, plan: Plan, policy: Policy, asked: Layout) -> str:
@@ -89,8 +117,8 @@ def _beyond(reply: Payload, request: Payload, policy: Policy) -> str:
         told = [*(one - other for one in shown for other in shown), *reply.excluded]
         return "it tells a small count" if any(0 < count < policy.minimum_cell for count in told) else ""
     if isinstance(reply, EvaluateReply) and isinstance(request, EvaluateRequest):
-        mean = [MEAN_OF_LOCAL] if any(name.startswith("local/") for name in request.candidates) else []
-        if reply.candidates != [*request.candidates, *mean, *reply.references]:
+        asked = [*request.candidates, *request.networks]
+        if reply.candidates != [*asked, *means_of_local(asked), *reply.references]:
             return "its candidates are not those asked about"
         if policy.share != "curves" and (reply.negatives or reply.positives):
             return "this site shares figures, not counts per score bin"

@@ -26,7 +26,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import hashlib
-import importlib
+import importlib.util
 import json
 import os
 import secrets
@@ -39,9 +39,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-_PRELOADED = ("numpy", "pydantic", "duckdb", "xgboost")
+if TYPE_CHECKING:
+    from client.kit import Kit
+    from client.settings import SiteSettings
+
+_PRELOADED = ("numpy", "pydantic", "duckdb", "xgboost", "torch")
 """Libraries every message needs; a forked worker has them already."""
 _HEARTBEAT = 10
 """Seconds, the shortest Flower allows; after two missed ones the coordinator takes a site for gone."""
@@ -58,7 +62,7 @@ _FLOWER_ENVIRONMENT = {
 }
 
 
-def start(folder: Path) -> None:
+def start(folder: Path, ask: Callable[[str], str] | None = None, tell: Callable[[str], object] = print) -> None:
     """Run the SuperNode of a kit until SIGTERM or SIGINT; main thread only.
 
     It keeps trying to reach the coordinator, and joins it again when it was restarted.
@@ -67,19 +71,47 @@ def start(folder: Path) -> None:
     ----------
     folder : Path
         The kit's folder, see :func:`client.kit.open_kit`.
+    ask : callable, optional
+        For the passphrase, when that is the site's key.
+    tell : callable
+        Shows a line to the person who starts it.
 
     Raises
     ------
     ConfigurationError
         The kit is incomplete.
+    EncryptionError
+        The site's key cannot be had.
     DeploymentError
         The SuperNode ended by itself: the coordinator refused its key, for example.
     """
+    from client.keyring import at_work
     from client.kit import open_kit
+    from client.settings import read
+
+    kit = open_kit(folder)
+    settings = read(kit.settings)
+    with at_work(settings, kit.settings.parent):
+        _run(kit, _key_for_workers(settings, kit.settings.parent, ask, tell))
+
+
+def _key_for_workers(
+    settings: SiteSettings, home: Path, ask: Callable[[str], str] | None, tell: Callable[[str], object]
+) -> dict[str, str]:
+    """Have the key once, in memory that the SuperNode and each worker inherit."""
+    from client.keyring import open_key, same_disk
+    from common.crypto.keys import leave_to_children
+
+    key = open_key(settings, home, ask)
+    if warning := same_disk(settings, home):
+        tell(f"warning: {warning}")
+    return leave_to_children(key)
+
+
+def _run(kit: Kit, key: dict[str, str]) -> None:
     from common.exceptions import DeploymentError
     from common.serialization import write_atomic
 
-    kit = open_kit(folder)
     home = kit.state / "supernode"
     for needed in (home / "flower", home / "work"):
         needed.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -96,8 +128,9 @@ def start(folder: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-P", __file__, str(os.getpid()), *(str(part) for pair in values.items() for part in pair)],
         cwd=home / "work",
-        env={**os.environ, **_FLOWER_ENVIRONMENT, "FLWR_HOME": str(home / "flower")},
+        env={**os.environ, **_FLOWER_ENVIRONMENT, **key, "FLWR_HOME": str(home / "flower")},
         umask=0o077,
+        pass_fds=[int(descriptor) for descriptor in key.values()],
     )
     stopping = threading.Event()
 
@@ -237,7 +270,8 @@ def _fork_workers(address: str, secret: bytes, supernode: int) -> None:
     from flwr.supercore.runtime import RuntimeHttpClient
 
     for library in _PRELOADED:
-        importlib.import_module(library)
+        if importlib.util.find_spec(library):  # torch is an extra
+            importlib.import_module(library)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     authentication = SuperExecAuthHttpInterceptor(
         master_secret=secret, protected_methods={"/flwr.proto.Runtime/AcquireTask"}

@@ -13,25 +13,33 @@
 8. Statistics describe features only where the site allows it.
 9. Without noise a variable is told over one range of numbers only, whatever later plans ask: over two
    ranges, the difference of two counts can be a few patients.
+10. What carries no noise leaves only where the site allows unprotected releases.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Literal
 
-from client.settings import Policy
+from client.settings import Policy, PrivacySettings
 from common.exceptions import PolicyRefusal
 from common.messages import (
+    LOCAL,
+    PERSONAL,
     BoostRequest,
     EvaluateRequest,
     LocalRequest,
     NoisedStatisticsRequest,
-    Payload,
     StatisticsRequest,
 )
+from common.network_messages import EmbedRequest, NetworkRequest, TrainAloneRequest, TrainRequest
+from common.network_stages import FeaturesStage
+from common.payload import Payload
 from common.plan import Plan
 from common.stages import BoostingStage, LocalStage
+
+_OF_A_FOLD = (BoostRequest, LocalRequest, NetworkRequest)
+_OF_A_SEED = (*_OF_A_FOLD, EvaluateRequest)
 
 
 def permit_task(policy: Policy, plan: Plan) -> None:
@@ -67,17 +75,29 @@ def permit_request(plan: Plan, request: Payload) -> None:
 
 
 def _within(plan: Plan, request: Payload) -> bool:
-    if isinstance(request, BoostRequest | LocalRequest | EvaluateRequest) and request.seed not in plan.seeds:
+    if isinstance(request, _OF_A_SEED) and request.seed not in plan.seeds:
         return False
     if isinstance(request, StatisticsRequest | NoisedStatisticsRequest):
         return isinstance(request, NoisedStatisticsRequest) == (plan.statistics.epsilon is not None)
     if isinstance(request, EvaluateRequest):
-        known = {stage.name for stage in plan.training if isinstance(stage, BoostingStage)}
-        known |= {f"local/{site}" for site in plan.sites.names}
-        named_once = len(set(request.candidates)) == len(request.candidates)
-        return tuple(request.folds) == plan.split.held_out and named_once and set(request.candidates) <= known
-    if isinstance(request, BoostRequest | LocalRequest) and request.fold not in plan.split.held_out:
+        trees = {stage.name for stage in plan.training if isinstance(stage, BoostingStage)}
+        trees |= {f"{LOCAL}{site}" for site in plan.sites.names}
+        networks = {stage.name + which for stage in plan.encoders for which in ("", f" {PERSONAL}")}
+        networks |= {f"{stage.name} {LOCAL}{site}" for stage in plan.encoders for site in plan.sites.names}
+        return (
+            tuple(request.folds) == plan.split.held_out
+            and _some_once(request.candidates, trees)
+            and _some_once(request.networks, networks)
+        )
+    if isinstance(request, _OF_A_FOLD) and request.fold not in plan.split.held_out:
         return False
+    if isinstance(request, TrainRequest):
+        return any(request.stage == stage.name and 1 <= request.round <= stage.rounds for stage in plan.encoders)
+    if isinstance(request, EmbedRequest):
+        return any(isinstance(stage, FeaturesStage) and stage.name == request.stage for stage in plan.stages)
+    if isinstance(request, TrainAloneRequest):
+        alone = any(isinstance(stage, LocalStage) for stage in plan.training)
+        return alone and any(request.stage == stage.name and stage.privacy is None for stage in plan.encoders)
     if isinstance(request, BoostRequest):
         return any(
             request.stage == stage.name
@@ -92,6 +112,10 @@ def _within(plan: Plan, request: Payload) -> bool:
     return True
 
 
+def _some_once(names: Sequence[str], known: Set[str]) -> bool:
+    return len(set(names)) == len(names) and set(names) <= known
+
+
 def permit_source(plan: Plan, source: str) -> None:
     """Rule 6 (PolicyRefusal)."""
     if plan.data.source != source:
@@ -103,6 +127,12 @@ def permit_epsilon(policy: Policy, epsilon: float | None) -> None:
     if policy.maximum_epsilon is not None and (epsilon is None or epsilon > policy.maximum_epsilon):
         asked = "the plan asks for counts without noise" if epsilon is None else f"the plan asks for {epsilon:g}"
         raise PolicyRefusal(f"statistics may cost at most epsilon = {policy.maximum_epsilon:g} here; {asked}")
+
+
+def permit_unprotected(privacy: PrivacySettings, request: Payload) -> None:
+    """Rule 10 (PolicyRefusal)."""
+    if privacy.unprotected == "refuse":
+        raise PolicyRefusal(f"this site releases nothing without noise, which the reply to {request.kind} would be")
 
 
 def described(policy: Policy) -> bool:

@@ -1,4 +1,4 @@
-"""A site's own settings, ``site.toml``: its name, its data, what its policy allows.
+"""A site's own settings, ``site.toml``: its name, its data, what its policy allows and how much privacy may be spent.
 
 The hospital writes this file; no plan and no message changes it.
 """
@@ -6,9 +6,9 @@ The hospital writes this file; no plan and no message changes it.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from common import toml
 from common.exceptions import ConfigurationError
@@ -53,6 +53,37 @@ class Policy(Part):
     maximum_epsilon: Annotated[float, Field(gt=0)] | None = None
 
 
+class EncryptionSettings(Part):
+    """Where the key comes from that encrypts what the site derives from patients; one of three.
+
+    ``key_file`` is a file for its owner only, made when missing: better on another disk than the data. ``command``
+    prints the key, as a vault's client does. With ``passphrase`` it is derived from what a person types at the start.
+    """
+
+    key_file: str = "state/site.key"
+    command: tuple[str, ...] = ()
+    passphrase: bool = False
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if self.passphrase and self.command:
+            raise ValueError("the key comes from a 'command' or from a 'passphrase', not from both")
+        return self
+
+
+class PrivacySettings(Part):
+    """What all releases about this site's patients may cost one of them, over all runs together.
+
+    Without an ``epsilon`` releases are written down and never refused. ``delta`` has to be below one in the number of
+    patients. ``unprotected`` releases are those without noise, which no epsilon bounds: "allow" writes them down as
+    such, "refuse" lets none leave.
+    """
+
+    epsilon: Annotated[float, Field(gt=0)] | None = None
+    delta: Annotated[float, Field(gt=0, lt=1)] = 1e-6
+    unprotected: Literal["allow", "refuse"] = "allow"
+
+
 class CoordinatorSettings(Part):
     """How to reach the coordinator; needed to start a client, not to simulate one."""
 
@@ -62,13 +93,22 @@ class CoordinatorSettings(Part):
 
 
 class SiteSettings(Part):
-    """Everything in ``site.toml``; paths in it are relative to the file's folder."""
+    """Everything in ``site.toml``; paths in it are relative to the file's folder.
+
+    ``device`` is what networks are trained on: "auto" (the first CUDA device, else the processor), "cpu", "cuda:1", or
+    several as "cuda:0,cuda:1", over which batches are divided. ``weights`` are files of pretrained weights, by the name
+    of their encoder: a state dict in safetensors' or torch's format.
+    """
 
     name: Name
     state: str = "state"
     cache: str = "state/cache"
     data: DataSettings
     policy: Policy = Policy()
+    encryption: EncryptionSettings = EncryptionSettings()
+    device: Annotated[str, StringConstraints(pattern=r"^(auto|cpu|cuda(:[0-9]{1,2})?(,cuda:[0-9]{1,2})*)$")] = "auto"
+    weights: dict[str, str] = Field(default_factory=dict)
+    privacy: PrivacySettings = PrivacySettings()
     coordinator: CoordinatorSettings | None = None
 
     @field_validator("name")
@@ -87,7 +127,13 @@ def read(file: Path) -> SiteSettings:
     ConfigurationError
         Naming the file and the key.
     """
-    tables: toml.Tables = {"data": DataSettings, "policy": Policy, "coordinator": CoordinatorSettings}
+    tables: toml.Tables = {
+        "data": DataSettings,
+        "policy": Policy,
+        "encryption": EncryptionSettings,
+        "privacy": PrivacySettings,
+        "coordinator": CoordinatorSettings,
+    }
     try:
         text = file.read_text(encoding="utf-8")
     except OSError as error:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import atexit
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,18 +18,38 @@ from client import policy
 from client.cohorts.cohort import Cohort
 from client.cohorts.loading import load
 from client.datasets.base import Select
+from client.datasets.reading.cache import Cache
+from client.embeddings import Embeddings
+from client.keyring import open_key
 from client.preprocessing.table import Table, build
+from client.releasing import Releases
 from client.settings import SiteSettings, read
 from client.training.folds import Fold, divide
 from client.training.store import ModelStore
 from common.audit.event import Event, Head, Kind
 from common.audit.log import AuditLog
 from common.boosting.model import Model
+from common.clinical.records import NONE
+from common.crypto.at_rest import SiteKey
+from common.exceptions import ConfigurationError
+from common.messages import LOCAL, BoostRequest, LocalRequest
+from common.network_stages import EncoderStage
+from common.payload import Payload
 from common.plan import Plan
+from common.privacy.ledger import Budget, Ledger
 from common.serialization import digest, write_atomic
 from common.tasks import base as tasks
 
-PACKAGES = ("fedward", "flwr", "numpy", "xgboost-cpu", "xgboost")
+if TYPE_CHECKING:  # a site that trains no network needs no torch
+    import torch
+    from torch import Tensor
+
+    from client.features.runtimes import Runtimes
+    from client.features.shelf import Shelf
+    from client.training.examples import Examples
+    from client.training.local_state import LocalStates
+
+PACKAGES = ("fedward", "flwr", "numpy", "torch", "xgboost-cpu", "xgboost")
 
 
 class Site:
@@ -51,11 +73,17 @@ class Site:
         self.state = self._home / self.settings.state
         self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.audit = AuditLog(self.state / "audit.sqlite", self.settings.name)
-        self.models = ModelStore(self.state / "models")
+        budget = Budget(self.settings.privacy.epsilon, self.settings.privacy.delta)
+        ledger = Ledger(self.state / "privacy.sqlite", self.settings.name, budget, clock=clock)
+        self.releases = Releases(self.state / "releases", ledger, self.audit, lambda: self.key)
         self.lock = threading.RLock()
-        self._tables: dict[tuple[str, int, frozenset[str]], tuple[Table, int]] = {}
-        self._folds: dict[tuple[str, int, int], Fold] = {}
-        self._margins: dict[tuple[str, int, int], tuple[Model, NDArray[np.float32]]] = {}
+        self._tables: dict[tuple[object, ...], tuple[Table, int]] = {}
+        self._cohorts: dict[tuple[object, ...], Cohort] = {}
+        self._examples: dict[tuple[object, ...], Examples] = {}
+        self.run = ""
+        """Of the message being answered; the lock is held meanwhile."""
+        self._folds: dict[tuple[object, ...], Fold] = {}
+        self._margins: dict[tuple[object, ...], tuple[Model, NDArray[np.float32]]] = {}
 
     @property
     def name(self) -> str:
@@ -72,6 +100,7 @@ class Site:
         PolicyRefusal
             The run had another plan before.
         """
+        self.run = run
         file = self.state / "runs" / run / "plan.json"
         if file.exists():
             policy.permit_run(plan, digest(file.read_bytes()))
@@ -92,9 +121,13 @@ class Site:
             There are fewer patients than the site's minimum.
         """
         key = _question(plan)
-        if key not in self._tables:
+        if key not in self._tables or (plan.encoders and key not in self._cohorts):
             cohort = self._load(plan)
-            table = build(cohort, plan.label_column)
+            if plan.encoders:
+                self._cohorts = {key: cohort}
+                self._examples = {}
+            networks = {modality for stage in plan.encoders for modality in stage.encoders}
+            table = build(cohort, plan.label_column, for_trees=plan.boosted, may_lack=networks)
             patients = len(np.unique(table.patients))
             counts = {"patients": patients, "rows": len(table.labels)}
             self.audit.append(Event(Kind.DATA_OPENED, {"task": plan.task, "digest": cohort.digest, **counts}))
@@ -103,22 +136,133 @@ class Site:
         policy.permit_cohort(self.settings.policy, patients)
         return table
 
+    def cohort(self, plan: Plan) -> Cohort:
+        """Return the cohort that a plan's networks are trained on; errors as of :meth:`table`."""
+        self.table(plan)
+        return self._cohorts[_question(plan)]
+
+    def inputs(self, plan: Plan) -> dict[str, tuple[str, ...]]:
+        """Name the columns networks are given, by modality."""
+        from client.inputs.assembling import columns
+
+        return columns(self.cohort(plan)) if plan.encoders else {}
+
+    def examples(self, plan: Plan, stage: EncoderStage) -> Examples:
+        """Lay the cohort out for a stage's network, once a process; errors as of :meth:`table`."""
+        from client.inputs.assembling import Place, examples
+
+        key = (*_question(plan), plan.digest, stage.name)
+        if key not in self._examples:
+            place = Place(self._home / self.settings.data.folder, self.shelf)
+            self._examples[key] = examples(self.cohort(plan), stage, place)
+        return self._examples[key]
+
+    @cached_property
+    def key(self) -> SiteKey:
+        """The key that encrypts what the site derives from patients (EncryptionError)."""
+        return open_key(self.settings, self._home)
+
+    @cached_property
+    def models(self) -> ModelStore:
+        """The global models it has received."""
+        return ModelStore(self.state / "models", self.key)
+
+    @cached_property
+    def states(self) -> LocalStates:
+        """What stays at the site between rounds."""
+        from client.training.local_state import LocalStates
+
+        states = LocalStates(self.state / "networks", self.key)
+        states.remove_unused(self._clock())
+        return states
+
+    @cached_property
+    def embeddings(self) -> Embeddings:
+        """What networks have made of the site's rows, for trees."""
+        return Embeddings(self.state / "embeddings", self.key)
+
+    @cached_property
+    def shelf(self) -> Shelf:
+        """What is computed once of films and other data."""
+        from client.features.shelf import Shelf
+
+        return Shelf(self.state / "features", self.key)
+
+    @cached_property
+    def runtimes(self) -> Runtimes:
+        """Which ways of running encoders were found the fastest here."""
+        from client.features.runtimes import Runtimes
+
+        return Runtimes(self.state / "runtimes.json")
+
+    def pretrained(self, encoder: str) -> Mapping[str, Tensor]:
+        """Read the user's weights for an encoder.
+
+        Raises
+        ------
+        ConfigurationError
+            The settings name no file for it.
+        ModelError
+            The file cannot be read, or holds more than a state dict.
+        """
+        from common.encoders.weights import read as read_weights
+
+        if encoder not in self.settings.weights:
+            raise ConfigurationError(f"no file of weights for {encoder}: name it in site.toml under [weights]")
+        return read_weights(self._home / self.settings.weights[encoder])
+
+    @cached_property
+    def devices(self) -> tuple[torch.device, ...]:
+        """What networks are trained on (ConfigurationError)."""
+        from client.training.devices import devices
+
+        return devices(self.settings.device)
+
+    @property
+    def device(self) -> torch.device:
+        """The device that holds a network, and all there is where the work is not divided."""
+        return self.devices[0]
+
     def _load(self, plan: Plan) -> Cohort:
         data = self.settings.data
-        select, cache = Select(data.by, data.values), self._home / self.settings.cache
-        task = tasks.find(plan.task)
+        select, task = Select(data.by, data.values), tasks.find(plan.task)
+        cache = Cache(self._home / self.settings.cache, self.key)
         return load(data.source, self._home / data.folder, task, select, plan.modalities, cache)
 
-    def columns(self, plan: Plan) -> tuple[str, ...]:
-        """Names of the columns of the table opened for a plan, none when none was opened."""
+    def columns(self, plan: Plan, request: Payload) -> tuple[str, ...]:
+        """Names of the columns a reply to a request may speak of; none when no table was opened."""
         opened = self._tables.get(_question(plan))
-        return opened[0].feature_names if opened else ()
+        if opened is None:
+            return ()
+        if isinstance(request, BoostRequest):
+            return self.table_for(plan, request.stage, request.seed, request.fold).feature_names
+        if isinstance(request, LocalRequest):
+            return self.table_for(plan, f"{LOCAL}{self.name}", request.seed, request.fold).feature_names
+        return opened[0].feature_names
 
-    def fold(self, plan: Plan, seed: int, fold: int) -> Fold:
-        """Return the cohort divided for one repetition, with resampling; see :func:`divide`."""
-        key = (plan.digest, seed, fold)
+    def table_for(self, plan: Plan, model: str, seed: int, fold: int) -> Table:
+        """Return what the trees of a model see in one repetition: columns of the table, and the site's embeddings.
+
+        Raises
+        ------
+        PlanError
+            The plan trains no such model.
+        ModelError
+            The site has not embedded its rows yet.
+        """
+        inputs = plan.inputs_of(model)
+        stages = [name for name in inputs if name not in plan.modalities]
+        if not stages and set(inputs) == set(plan.modalities):
+            return self.table(plan)
+        table = self.table(plan)
+        known = self.cohort(plan).labels[:, plan.label_column] != NONE if stages else slice(None)
+        return table.seeing(inputs, [(name, self.embeddings.get(plan, name, seed, fold)[known]) for name in stages])
+
+    def fold(self, plan: Plan, model: str, seed: int, fold: int) -> Fold:
+        """Return what a model's trees see, divided for one repetition, with resampling; see :func:`divide`."""
+        key = (plan.digest, plan.inputs_of(model), seed, fold)
         if key not in self._folds:
-            divided = divide(self.table(plan), plan, self.name, seed, fold)
+            divided = divide(self.table_for(plan, model, seed, fold), plan, self.name, seed, fold)
             if divided.note:
                 self.audit.append(Event(Kind.DECISION, {"decision": f"resampling: {divided.note}"}))
             self._folds = {key: divided}
@@ -126,24 +270,24 @@ class Site:
         return self._folds[key]
 
     def margins(
-        self, plan: Plan, seed: int, fold: int, model: Model
+        self, plan: Plan, model: str, seed: int, fold: int, trees: Model
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Log odds the model gives the fold's training rows and its held-out rows; float32 each.
+        """Log odds a model gives the fold's training rows and its held-out rows; float32 each.
 
-        Continues from the last model asked for when that is an ancestor; the result is the same to
+        Continues from the last trees asked for when those are an ancestor; the result is the same to
         the bit either way.
         """
         from common.boosting.scoring import score
 
-        rows, key = self.fold(plan, seed, fold), (plan.digest, seed, fold)
+        rows, key = self.fold(plan, model, seed, fold), (plan.digest, plan.inputs_of(model), seed, fold)
         known, start = self._margins.get(key, (None, None))
-        new = model.since(known.digest) if known else None
+        new = trees.since(known.digest) if known else None
         if new is None:
-            new, start = model.segments, None
+            new, start = trees.segments, None
         if start is None or new:
             # Both sides at once: reading the trees costs more than scoring a ward's stays.
-            start = score(new, model.header, np.concatenate([rows.features, rows.held_out.features]), start)
-        self._margins[key] = model, start
+            start = score(new, trees.header, np.concatenate([rows.features, rows.held_out.features]), start)
+        self._margins[key] = trees, start
         return start[: len(rows.features)], start[len(rows.features) :]
 
     def witness(self, party: str, head: Head, *events: Event) -> None:
@@ -155,9 +299,9 @@ class Site:
         self.audit.close()
 
 
-def _question(plan: Plan) -> tuple[str, int, frozenset[str]]:
+def _question(plan: Plan) -> tuple[str, int, frozenset[str], bool]:
     """Tell plans apart that ask for different tables."""
-    return plan.task, plan.label_column, frozenset(plan.modalities)
+    return plan.task, plan.label_column, frozenset(plan.modalities), plan.boosted
 
 
 _open: dict[Path, tuple[int, Site]] = {}

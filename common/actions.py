@@ -8,9 +8,10 @@ from common.messages import (
     EvaluateRequest,
     LocalRequest,
     NoisedStatisticsRequest,
-    Payload,
     StatisticsRequest,
 )
+from common.network_messages import EmbedRequest, TrainAloneRequest, TrainRequest
+from common.payload import Payload
 
 ACTION_OF: dict[type[Payload], str] = {
     AdmissionRequest: "query.admission",
@@ -18,5 +19,8 @@ ACTION_OF: dict[type[Payload], str] = {
     NoisedStatisticsRequest: "query.noised_statistics",
     BoostRequest: "train.boost",
     LocalRequest: "train.local",
+    TrainRequest: "train.network",
+    TrainAloneRequest: "train.network_alone",
+    EmbedRequest: "query.embed",
     EvaluateRequest: "evaluate",
 }

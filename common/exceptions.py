@@ -10,8 +10,10 @@ FedwardError
 ├── EgressRefusal        a reply carried something its stage does not declare
 ├── ProtocolError        a message does not follow the wire format
 ├── QuorumError          too few sites answered in time: names them
+├── EncryptionError      a site key is missing or wrong, or an encrypted file was changed
 ├── CheckpointError      a run cannot be resumed
 ├── AuditError           the audit log cannot be written, or does not verify
+├── PrivacyError         the privacy ledger cannot be written or does not verify, or noise cannot be accounted for
 └── DeploymentError      a process, certificate or port of a deployment failed
 
 Two texts belong to every error: ``str(error)`` for the person on whose machine it
@@ -145,12 +147,20 @@ class QuorumError(FedwardError):
         return str(self)
 
 
+class EncryptionError(FedwardError):
+    """A site key is missing or wrong, or an encrypted file is not as it was written."""
+
+
 class CheckpointError(FedwardError):
     """A run cannot be resumed from what is on disk."""
 
 
 class AuditError(FedwardError):
     """The audit log cannot be written or does not verify; the action must not happen."""
+
+
+class PrivacyError(FedwardError):
+    """The privacy ledger cannot be written or does not verify; nothing may be released."""
 
 
 class DeploymentError(FedwardError):

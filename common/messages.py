@@ -6,11 +6,24 @@ lets nothing else out, and the coordinator reads nothing else in. None means wit
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
-from common.names import Name, RunName
+from common.local_rule import Keeps
+from common.metrics import METRICS
+from common.names import Name
+from common.network_messages import (
+    EmbedReply,
+    EmbedRequest,
+    TrainAloneReply,
+    TrainAloneRequest,
+    TrainReply,
+    TrainRequest,
+    Weights,
+)
+from common.payload import Count, Digest, Figure, Loss, Moment, Payload, Probability, ReferenceName, Seed, Text
 
 NOT_AUDITED = 1001
 """Flower error code of a site that cannot open its settings or write its audit log."""
@@ -20,43 +33,12 @@ LARGEST_LEAF = 100.0
 """Log odds; a sound leaf is at most the learning rate over the smallest probability."""
 SCORE_BINS = 128
 MEAN_OF_LOCAL = "mean of local"
+LOCAL = "local/"
+"""How candidates of single sites begin; of networks, after the stage and a blank."""
+PERSONAL = "personal"
+"""How a stage's networks that are each site's own are called, after the stage and a blank."""
 
-Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Text = Annotated[str, StringConstraints(max_length=400)]
-ReferenceName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,59}$")]
-Count = Annotated[int, Field(ge=0, le=10**12)]
-Loss = Annotated[float, Field(ge=0, le=1000)]
-Probability = Annotated[float, Field(gt=0, lt=1)]
-Moment = Annotated[float, Field(ge=-1e12, le=1e12)]
-Figure = Annotated[float, Field(ge=0, le=1)]
 Tree = Annotated[bytes, Field(max_length=MAXIMUM_TREE_BYTES)]
-Seed = Annotated[int, Field(ge=0, lt=2**31)]
-
-
-class Payload(BaseModel):
-    """Frozen and strict; flat, because Flower's records are."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-    kind: ClassVar[str]
-
-
-class Header(Payload):
-    """Travels with every message: who speaks, in which run, and the head of their audit log."""
-
-    kind: ClassVar[str] = "header"
-    protocol: Annotated[int, Field(ge=1, le=1)] = 1
-    run: RunName
-    sender: Name
-    head_sequence: Count
-    head_hash: Digest
-
-
-class Refusal(Payload):
-    """Instead of any reply: the site will not or cannot; the text names no data."""
-
-    kind: ClassVar[str] = "refusal"
-    code: Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{1,40}$")]
-    reason: Annotated[str, StringConstraints(max_length=1000)]
 
 
 class AdmissionRequest(Payload):
@@ -67,7 +49,11 @@ class AdmissionRequest(Payload):
 
 
 class AdmissionReply(Payload):
-    """The site's name, whether its patients are invented, what its data looks like; never how much there is."""
+    """The site's name, whether its patients are invented, what its data looks like; never how much there is.
+
+    ``modalities`` say of which each feature is; ``inputs`` are the columns that networks are given, each as
+    "modality:name".
+    """
 
     kind: ClassVar[str] = "admission-reply"
     site: Name
@@ -75,6 +61,8 @@ class AdmissionReply(Payload):
     schema_digest: Digest
     feature_names: Annotated[list[Text], Field(max_length=100_000)]
     versions: Annotated[list[Text], Field(max_length=20)]
+    modalities: Annotated[list[Text], Field(max_length=100_000)]
+    inputs: Annotated[list[Text], Field(max_length=100_000)] = Field(default_factory=list)
 
 
 class StatisticsRequest(Payload):
@@ -201,13 +189,18 @@ class EvaluateRequest(ModelUpdates):
     """Score held-out patients.
 
     ``candidates`` names what to score; the models come candidate by candidate, one a held-out
-    fold of ``folds``. Candidates named "local/..." are also averaged into "mean of local".
+    fold of ``folds``. Candidates named "local/..." are also averaged into "mean of local". ``networks`` names the
+    networks to score after them, each of the stage ahead of the blank in it; their weights come like the models,
+    and ``keeps`` says of each what the site adds of its own.
     """
 
     kind: ClassVar[str] = "evaluate"
     seed: Seed
     folds: Annotated[list[Count], Field(min_length=1, max_length=20)]
     candidates: Annotated[list[Text], Field(max_length=10_000)]
+    networks: Annotated[list[Text], Field(max_length=10_000)] = Field(default_factory=list)
+    keeps: Annotated[list[Keeps], Field(max_length=10_000)] = Field(default_factory=list)
+    weights: Annotated[list[Weights], Field(max_length=200_000)] = Field(default_factory=list)
 
 
 class EvaluateReply(Payload):
@@ -223,6 +216,7 @@ class EvaluateReply(Payload):
     references: Annotated[list[ReferenceName], Field(max_length=100)]
     auroc: Annotated[list[Figure], Field(max_length=30_000)]
     auprc: Annotated[list[Figure], Field(max_length=30_000)]
+    min_se_ppv: Annotated[list[Figure], Field(max_length=30_000)]
     brier: Annotated[list[Figure], Field(max_length=30_000)]
     ece: Annotated[list[Figure], Field(max_length=30_000)]
     negatives: Annotated[list[Count], Field(max_length=10_000_000)]
@@ -231,7 +225,7 @@ class EvaluateReply(Payload):
     @model_validator(mode="after")
     def _parallel(self) -> Self:
         candidates, references = len(self.candidates), len(self.references)
-        figures = {len(self.auroc), len(self.auprc), len(self.brier), len(self.ece)}
+        figures = {len(getattr(self, metric)) for metric in METRICS}
         bins = {len(self.negatives), len(self.positives)}
         if figures not in ({0}, {3 * candidates}) or bins not in ({0}, {SCORE_BINS * candidates}):
             raise ValueError("three figures and the bins of every candidate, or none")
@@ -246,5 +240,14 @@ REPLY_TO: dict[type[Payload], type[Payload]] = {
     NoisedStatisticsRequest: NoisedStatisticsReply,
     BoostRequest: BoostReply,
     LocalRequest: LocalReply,
+    TrainRequest: TrainReply,
+    TrainAloneRequest: TrainAloneReply,
+    EmbedRequest: EmbedReply,
     EvaluateRequest: EvaluateReply,
 }
+
+
+def means_of_local(candidates: Sequence[str]) -> tuple[str, ...]:
+    """Name the means that a site adds: of its candidates named "local/..." and "<stage> local/..."."""
+    stages = (name.partition(LOCAL)[0] for name in candidates if LOCAL in name)
+    return tuple(f"{stage}{MEAN_OF_LOCAL}" for stage in dict.fromkeys(stages))

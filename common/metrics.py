@@ -19,7 +19,13 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 
-METRICS = {"auroc": "AUROC", "auprc": "AUPRC", "brier": "Brier score", "ece": "Calibration error"}
+METRICS = {
+    "auroc": "AUROC",
+    "auprc": "AUPRC",
+    "min_se_ppv": "min(Se, +P)",
+    "brier": "Brier score",
+    "ece": "Calibration error",
+}
 """What an evaluation tells, by its name in messages and results, as it is written for readers."""
 RELIABILITY_BINS = 10
 _BATCH_CELLS = 4_000_000  # replicates x rows held at once: 32 MB
@@ -79,6 +85,16 @@ def auprc(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None
     return float(average_precision(*_Ranking(outcome, score).counts(weight)))
 
 
+def min_se_ppv(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None) -> float:
+    """Return the most that sensitivity and positive predictive value both reach at one threshold.
+
+    Takes and raises what :func:`auroc` does. Event 1 of the PhysioNet Challenge 2012 (Silva et al., Computing in
+    Cardiology 39, 2012, 245-248), at the threshold that is best for it.
+    """
+    outcome, score, weight = _parse(labels, scores, weights, both_classes=True)
+    return float(balanced_detection(*_Ranking(outcome, score).counts(weight)))
+
+
 def brier(labels: ArrayLike, probabilities: ArrayLike, weights: ArrayLike | None = None) -> float:
     """Mean squared distance between probability and outcome (Brier 1950), in 0..1."""
     outcome, probability, weight = _parse(labels, _probabilities(probabilities), weights)
@@ -114,11 +130,11 @@ def bootstrap_intervals(
     repetitions: int = 1000,
     level: float = 0.95,
 ) -> Mapping[str, Interval]:
-    """Bootstrap AUROC, AUPRC, Brier score and calibration error by resampling patients.
+    """Bootstrap all of :data:`METRICS` by resampling patients.
 
     A patient brings all own rows along, since rows of one person are not independent
     (percentile cluster bootstrap: Davison and Hinkley 1997, section 3.8). A replicate
-    that drew one class only is left out of AUROC and AUPRC; ``Interval.replicates``
+    that drew one class only is left out of what ranks; ``Interval.replicates``
     tells how many remained.
 
     Parameters
@@ -130,7 +146,7 @@ def bootstrap_intervals(
     Returns
     -------
     mapping of str to Interval
-        ``auroc``, ``auprc``, ``brier`` and ``ece``.
+        The names in :data:`METRICS`.
 
     Raises
     ------
@@ -149,6 +165,7 @@ def bootstrap_intervals(
         return {
             "auroc": area_under_roc(*counts),
             "auprc": average_precision(*counts),
+            "min_se_ppv": balanced_detection(*counts),
             "brier": weights @ (probability - outcome) ** 2 / total,
             "ece": np.abs(weights @ gaps).sum(axis=-1) / total,
         }
@@ -203,6 +220,17 @@ def average_precision(negatives: NDArray[Any], positives: NDArray[Any]) -> Float
     precision = np.divide(gained.cumsum(axis=-1), alarms, out=np.zeros_like(alarms), where=alarms > 0)
     both = (negatives.sum(axis=-1) > 0) & (gained.sum(axis=-1) > 0)
     return _ratio((gained * precision).sum(axis=-1), np.where(both, gained.sum(axis=-1), 0))
+
+
+def balanced_detection(negatives: NDArray[Any], positives: NDArray[Any]) -> Floats:
+    """min(Se, +P) at its best threshold, from class counts; shapes as in :func:`area_under_roc`."""
+    found = positives[..., ::-1].astype(np.float64).cumsum(axis=-1)
+    alarms = found + negatives[..., ::-1].cumsum(axis=-1)
+    # Both are shares of what was found: of all positives, and of all alarms. The lesser has the larger divisor.
+    whole = np.maximum(alarms, found[..., -1:])
+    lesser = np.divide(found, whole, out=np.zeros_like(found), where=whole > 0)
+    both = (negatives.sum(axis=-1) > 0) & (found[..., -1] > 0)
+    return np.where(both, lesser.max(axis=-1), np.nan)
 
 
 def reliability_bin(probabilities: Floats, bins: int) -> NDArray[np.intp]:

@@ -7,7 +7,6 @@ JSON of a plan travels through Flower's run configuration and is what sites appr
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
@@ -17,14 +16,15 @@ from pydantic import Field, model_validator
 
 from common import toml
 from common.exceptions import PlanError
-from common.names import RESERVED, Name
+from common.names import Name
+from common.network_stages import EncoderStage, FeaturesStage
+from common.plan_part import Module, Part
+from common.plan_tables import Data, Sites, Split, Synthetic, Trees
 from common.serialization import canonical, digest
 from common.stages import (
     BoostingStage,
     EvaluateStage,
     LocalStage,
-    Module,
-    Part,
     Stage,
     StatisticsStage,
     TrainingStage,
@@ -32,90 +32,14 @@ from common.stages import (
 from common.tasks import base as tasks
 from common.tasks.base import Label
 
-Fraction = Annotated[float, Field(gt=0, le=1)]
-Modality = Literal["table", "series", "codes", "notes"]
-"""What a model learns from: of a person's past admissions the codes, of the current one the notes."""
+Modality = Literal["table", "series", "codes", "visits", "notes", "images", "volumes"]
+"""What a model learns from.
 
-
-class Synthetic(Part):
-    """Hospitals that a simulation generates when it is given no data folder.
-
-    With ``shift`` every second hospital has another scanner, laboratory and thermometer.
-    """
-
-    hospitals: Annotated[int, Field(ge=1, le=1000)]
-    stays_per_hospital: Annotated[int, Field(ge=1, le=100_000)]
-    seed: Annotated[int, Field(ge=0, lt=2**31)]
-    shift: bool = False
-
-
-class Data(Part):
-    """Where a site's cohort comes from: the name of a dataset adapter."""
-
-    source: Module
-    synthetic: Synthetic | None = None
-
-
-class Sites(Part):
-    """Who is invited, and what a round may be built on.
-
-    ``partition`` says how a simulator divides one data folder; a hospital's own settings say
-    which rows are its own. ``deadline_seconds`` bounds every exchange; when it passes,
-    ``on_missing`` decides: "fail" at once, or "continue" (and log it) while ``quorum`` holds.
-    """
-
-    partition: Literal["region", "hospital", "unit", "patient", "groups"]
-    names: tuple[Name, ...] = ()
-    groups: dict[Name, Annotated[tuple[str, ...], Field(min_length=1)]] = Field(default_factory=dict)
-    quorum: Annotated[int, Field(ge=1)]
-    deadline_seconds: Annotated[float, Field(gt=0, le=86_400)]
-    on_missing: Literal["fail", "continue"]
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if (self.partition == "groups") != bool(self.groups):
-            raise ValueError("'groups' and partition = \"groups\" belong together")
-        if self.partition == "patient" and not self.names:
-            raise ValueError("partition = \"patient\" needs 'names': part-1, part-2, ..., one a site")
-        if taken := sorted(RESERVED.intersection([*self.names, *self.groups])):
-            raise ValueError(f"no site can be called {taken[0]}")
-        if self.groups and self.names and set(self.names) - set(self.groups):
-            raise ValueError(f"'names' lists sites without a group; groups are: {', '.join(self.groups)}")
-        repeated = [name for name, count in Counter(self.names).items() if count > 1]
-        if repeated:
-            raise ValueError(f"'names' repeats {', '.join(repeated)}")
-        shared = [value for value, count in Counter(v for g in self.groups.values() for v in g).items() if count > 1]
-        if shared:
-            raise ValueError(f"'groups' puts {', '.join(shared)} into two sites")
-        invited = len(self.names or self.groups)
-        if invited and self.quorum > invited:
-            raise ValueError(f"'quorum' is {self.quorum}, above the number of sites invited ({invited})")
-        return self
-
-
-class Split(Part):
-    """Cross-validation folds by patient; each listed fold is held out once."""
-
-    folds: Annotated[int, Field(ge=2, le=20)]
-    held_out: tuple[Annotated[int, Field(ge=0)], ...] = (0,)
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if not self.held_out or len(set(self.held_out)) != len(self.held_out) or max(self.held_out) >= self.folds:
-            raise ValueError(f"'held_out' lists distinct folds from 0 to {self.folds - 1}, at least one")
-        return self
-
-
-class Trees(Part):
-    """How a single tree grows; the same at every site and in every baseline."""
-
-    learning_rate: Fraction
-    max_depth: Annotated[int, Field(ge=1, le=12)]
-    min_child_weight: Annotated[float, Field(ge=0)] = 1.0
-    l2: Annotated[float, Field(ge=0)] = 1.0
-    row_fraction: Fraction = 1.0
-    column_fraction: Fraction = 1.0
-    bins: Annotated[int, Field(ge=2, le=1024)] = 256
+Of a person's past admissions the codes, which networks are given as visits and trees as groups; of the current
+admission the notes. Films and volumes are for networks alone.
+"""
+NO_COLUMNS = frozenset({"images", "volumes"})
+"""Modalities that trees cannot learn from."""
 
 
 class Repetition(NamedTuple):
@@ -154,19 +78,52 @@ class Plan(Part):
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):
             raise ValueError("'seeds' lists at least one seed, each once")
         kinds = [stage.kind for stage in self.stages]
-        order = ["statistics", *(kind for kind in kinds if kind in ("boosting", "local")), "evaluate"]
-        if kinds != order or "boosting" not in kinds or kinds.count("local") > 1:
+        models = [kind for kind in kinds if kind in ("boosting", "encoder")]
+        between = [kind for kind in kinds if kind in ("boosting", "encoder", "features", "local")]
+        order = ["statistics", *between, "evaluate"]
+        if kinds != order or not models or kinds.count("local") > 1:
             raise ValueError(
-                "'stages' is one statistics stage, then one or more boosting stages and at most one local stage, "
-                f"then one evaluate stage; this plan has: {', '.join(kinds) or 'none'}"
+                "'stages' is one statistics stage, then boosting, encoder or features stages, one of the first two at "
+                "least, and at most one local stage, then one evaluate stage; "
+                f"this plan has: {', '.join(kinds) or 'none'}"
             )
-        strategies = [stage.strategy for stage in self.stages if isinstance(stage, BoostingStage)]
-        if len(set(strategies)) != len(strategies):
-            raise ValueError("'stages' uses one strategy twice; each model is named after its strategy")
+        named = [stage.name for stage in self.federated]
+        if len(set(named)) != len(named):
+            raise ValueError("'stages' names two models alike; a boosting stage's name is its strategy's unless told")
+        self._check_inputs()
+        if self.boosted and NO_COLUMNS.issuperset(self.modalities):
+            raise ValueError("a boosting stage needs a modality with columns, such as 'table', among 'modalities'")
+        for stage in self.training:
+            if isinstance(stage, LocalStage) and (stage.trees is None) == self.boosted:
+                raise ValueError("'trees' of the local stage and a boosting stage belong together")
+        for stage in self.encoders:
+            if absent := set(stage.encoders) - set(self.modalities):
+                raise ValueError(f"stage '{stage.name}' has an encoder for {min(absent)}, not among 'modalities'")
+            if stage.privacy is not None and self.resampling != "none":
+                raise ValueError(
+                    f"stage '{stage.name}' has 'privacy', and resampling repeats or invents patients: noise that hides "
+                    'one of them would hide none who is there many times. Say resampling = "none", and weigh cases by '
+                    "'training.positive_weight', a public number"
+                )
         synthetic = self.data.synthetic
         if synthetic and self.sites.partition == "hospital" and self.sites.quorum > synthetic.hospitals:
             raise ValueError(f"'sites.quorum' is above data.synthetic.hospitals ({synthetic.hospitals})")
         return self
+
+    def _check_inputs(self) -> None:
+        """Refuse inputs that are not there when a stage is reached."""
+        known, trained = set[str](self.modalities), set[str]()
+        for stage in self.stages:
+            if isinstance(stage, EncoderStage):
+                trained.add(stage.name)
+            elif isinstance(stage, FeaturesStage):
+                if stage.encoder not in trained:
+                    raise ValueError(f"stage '{stage.name}': no encoder stage '{stage.encoder}' before it")
+                if stage.name in known:
+                    raise ValueError(f"stage '{stage.name}': a modality or another features stage is called so")
+                known.add(stage.name)
+            elif isinstance(stage, BoostingStage | LocalStage) and (absent := set(stage.inputs) - known):
+                raise ValueError(f"'inputs' names {min(absent)}; known before that stage: {', '.join(sorted(known))}")
 
     @property
     def question(self) -> Label:
@@ -179,6 +136,11 @@ class Plan(Part):
         return tasks.find(self.task).label(self.label)
 
     @property
+    def label_names(self) -> tuple[str, ...]:
+        """The task's labels: what a network answers, all of them at once."""
+        return tuple(label.name for label in tasks.find(self.task).labels)
+
+    @property
     def repetitions(self) -> Iterator[Repetition]:
         """Every (seed, held-out fold), in order."""
         return (Repetition(seed, fold) for seed in self.seeds for fold in self.split.held_out)
@@ -187,6 +149,62 @@ class Plan(Part):
     def training(self) -> tuple[TrainingStage, ...]:
         """The stages that train models, in order."""
         return tuple(stage for stage in self.stages if isinstance(stage, TrainingStage))
+
+    @property
+    def federated(self) -> tuple[BoostingStage | EncoderStage, ...]:
+        """The stages that train one model of all sites, in order."""
+        return tuple(stage for stage in self.stages if isinstance(stage, BoostingStage | EncoderStage))
+
+    @property
+    def boosted(self) -> bool:
+        """Whether trees are grown, which need columns."""
+        return any(isinstance(stage, BoostingStage) for stage in self.stages)
+
+    @property
+    def encoders(self) -> tuple[EncoderStage, ...]:
+        """The stages that train networks, in order."""
+        return tuple(stage for stage in self.stages if isinstance(stage, EncoderStage))
+
+    def inputs_of(self, model: str) -> tuple[str, ...]:
+        """Return what the trees of a model see: a boosting stage's, or of "local/<site>" the local stage's.
+
+        Raises
+        ------
+        PlanError
+            The plan trains no such model.
+        """
+        for stage in self.stages:
+            if isinstance(stage, BoostingStage) and stage.name == model:
+                return stage.inputs or self.modalities
+            if isinstance(stage, LocalStage) and model.startswith("local/"):
+                return stage.inputs or self.modalities
+        raise PlanError(f"plan {self.name} trains no model '{model}'")
+
+    def features_stage(self, name: str) -> FeaturesStage:
+        """Return the features stage of that name.
+
+        Raises
+        ------
+        PlanError
+            There is none.
+        """
+        for stage in self.stages:
+            if isinstance(stage, FeaturesStage) and stage.name == name:
+                return stage
+        raise PlanError(f"plan {self.name} has no features stage '{name}'")
+
+    def encoder(self, name: str) -> EncoderStage:
+        """Return the encoder stage of that name.
+
+        Raises
+        ------
+        PlanError
+            There is none.
+        """
+        for stage in self.encoders:
+            if stage.name == name:
+                return stage
+        raise PlanError(f"plan {self.name} has no encoder stage '{name}'")
 
     @property
     def statistics(self) -> StatisticsStage:

@@ -13,7 +13,8 @@ from flwr.app import ConfigRecord, RecordDict
 from pydantic import ValidationError
 
 from common.exceptions import ProtocolError
-from common.messages import REPLY_TO, Behind, Header, Payload, Refusal
+from common.messages import REPLY_TO, Behind
+from common.payload import Header, Payload, Refusal
 from common.serialization import digest
 
 P = TypeVar("P", bound=Payload)

@@ -12,7 +12,8 @@ grid bins, and the two outermost bins reach to 0 and 1.
 What binning costs: AUROC is off by at most :func:`auroc_binning_error`. With ``h`` the
 mean over rows of half the width of the row's bin, the calibration error is off by at most
 ``h`` and the Brier score by at most ``2 h``. Average precision is the mean over all orders
-the rows of a bin could have had, as AUROC is by counting ties half; it has no simple bound.
+the rows of a bin could have had, as AUROC is by counting ties half; it has no simple bound. min(Se, +P) knows
+thresholds between bins only, and is never above the exact one.
 
 Counts of a single bin are small cells. Whether they may be shown is the site's policy;
 nothing here hides them.
@@ -32,6 +33,7 @@ from common.metrics import (
     Floats,
     Interval,
     area_under_roc,
+    balanced_detection,
     percentile_interval,
     reliability_bin,
 )
@@ -127,7 +129,7 @@ def merge(histograms: Sequence[ScoreHistogram]) -> ScoreHistogram:
 
 
 def metrics(histogram: ScoreHistogram) -> Mapping[str, float]:
-    """Compute ``auroc``, ``auprc``, ``brier`` and ``ece`` of the binned scores.
+    """Compute all of :data:`common.metrics.METRICS` of the binned scores.
 
     Raises
     ------
@@ -210,6 +212,7 @@ def _measure(negatives: NDArray[Any], positives: NDArray[Any]) -> dict[str, Floa
     return {
         "auroc": area_under_roc(negatives, positives),
         "auprc": _expected_precision(negatives, positives),
+        "min_se_ppv": balanced_detection(negatives, positives),
         "brier": (positives * (1 - centre) ** 2 + negatives * centre**2).sum(axis=-1) / total,
         "ece": np.abs(np.add.reduceat(gap, first, axis=-1)).sum(axis=-1) / total,
     }

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
-Module = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
-
-
-class Part(BaseModel):
-    """Frozen, strict: an unknown key or a wrong type is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+from common.network_stages import EncoderStage, FeaturesStage
+from common.plan_part import ModelName, Module, Part
 
 
 class StatisticsStage(Part):
@@ -25,7 +20,7 @@ class StatisticsStage(Part):
 
     kind: Literal["statistics"]
     features: Literal["all"] | tuple[Annotated[str, Field(min_length=1, max_length=400)], ...] = ()
-    ranges: dict[str, tuple[float, float]] = {}
+    ranges: dict[str, tuple[float, float]] = Field(default_factory=dict)
     epsilon: Annotated[float, Field(gt=0, le=100)] | None = None
 
     @model_validator(mode="after")
@@ -44,27 +39,36 @@ class StatisticsStage(Part):
 
 
 class BoostingStage(Part):
-    """Federated XGBoost under one aggregation rule."""
+    """Federated XGBoost under one aggregation rule.
+
+    ``name`` is what the stage's model is called, after its strategy unless told. ``inputs`` are modalities of the plan
+    and names of features stages: what the trees see, all modalities unless told.
+    """
 
     kind: Literal["boosting"]
     strategy: Module
+    name: ModelName = ""
+    inputs: tuple[ModelName, ...] = ()
     rounds: Annotated[int, Field(ge=1, le=10_000)]
     trees_per_round: Annotated[int, Field(ge=1, le=100)] = 1
 
-    @property
-    def name(self) -> str:
-        """The strategy's name: what the stage's model is called."""
-        return self.strategy
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        object.__setattr__(self, "name", self.name or self.strategy)
+        return self
 
 
 class LocalStage(Part):
     """Each site alone, the baseline a federated result means nothing without.
 
-    ``trees`` is the size of each site's own model, and of the pooled one in a simulation.
+    ``trees`` is the size of each site's own model, and of the pooled one in a simulation, where the plan has a
+    boosting stage; ``inputs`` as of that. Networks of encoder stages are trained alone for as many rounds as together;
+    those of a stage with ``privacy`` are not, since what a site has trained without noise would leave it.
     """
 
     kind: Literal["local"]
-    trees: Annotated[int, Field(ge=1, le=10_000)]
+    trees: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    inputs: tuple[ModelName, ...] = ()
 
 
 class EvaluateStage(Part):
@@ -79,5 +83,8 @@ class EvaluateStage(Part):
     bootstraps: Annotated[int, Field(ge=100, le=10_000)] = 1000
 
 
-TrainingStage = BoostingStage | LocalStage
-Stage = Annotated[StatisticsStage | BoostingStage | LocalStage | EvaluateStage, Field(discriminator="kind")]
+TrainingStage = EncoderStage | FeaturesStage | BoostingStage | LocalStage
+Stage = Annotated[
+    StatisticsStage | EncoderStage | FeaturesStage | BoostingStage | LocalStage | EvaluateStage,
+    Field(discriminator="kind"),
+]

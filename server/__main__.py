@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from common import command_line
+from server.tracking_command import track
 
 FOLDER = "The coordinator's folder."
 ServerFolder = Annotated[Path, typer.Argument(help=FOLDER)]
@@ -21,6 +22,7 @@ app = typer.Typer(
     help="Coordinate federated studies: provision sites, launch the server, submit plans, prove what happened.",
 )
 app.add_typer(command_line.audit_app(lambda folder: (folder / "audit.sqlite", "coordinator")), name="audit")
+app.command()(track)
 
 
 @app.command()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from common.audit.event import Event, Kind
 from common.exceptions import QuorumError
-from common.messages import AdmissionReply, AdmissionRequest, Header, Payload, Refusal
+from common.messages import AdmissionReply, AdmissionRequest
+from common.payload import Header, Payload, Refusal
 from common.plan import Plan
 from strategies.rounds.courier import NOT_CONNECTED, Courier, Network
 
@@ -24,16 +25,25 @@ class Admitted:
     nodes : mapping of site name to Flower node id
     feature_names : tuple of str
         The same at every site.
+    modalities : tuple of str
+        Of which each feature is.
+    columns : mapping of modality to tuple of str
+        What networks are given, the same at every site.
     versions : mapping of str to str
         Software the sites run, by package; several versions are listed.
     synthetic : tuple of str
         Sites whose patients are invented, as they say themselves; sorted.
+    schema_digest : str
+        SHA-256 of the features' names and units, the same at every site.
     """
 
     nodes: Mapping[str, int]
     feature_names: tuple[str, ...]
+    modalities: tuple[str, ...]
+    columns: Mapping[str, tuple[str, ...]]
     versions: Mapping[str, str]
     synthetic: tuple[str, ...]
+    schema_digest: str
 
 
 def admit(courier: Courier, plan: Plan) -> Admitted:
@@ -68,9 +78,20 @@ def admit(courier: Courier, plan: Plan) -> Admitted:
     return Admitted(
         nodes={site: node for site, (node, _) in sorted(replies.items())},
         feature_names=tuple(some.feature_names),
+        modalities=tuple(some.modalities),
+        columns=_columns(some.inputs),
         versions=_versions([reply for _, reply in replies.values()]),
         synthetic=tuple(site for site, (_, reply) in sorted(replies.items()) if reply.synthetic),
+        schema_digest=some.schema_digest,
     )
+
+
+def _columns(inputs: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for one in inputs:
+        modality, _, name = one.partition(":")
+        found[modality].append(name)
+    return {modality: tuple(names) for modality, names in found.items()}
 
 
 def _ask(courier: Courier, plan: Plan) -> tuple[dict[int, tuple[Header, Payload]], dict[str, str]]:
@@ -137,7 +158,7 @@ def _judge(plan: Plan, present: int, absent: Mapping[str, str]) -> None:
 def _check_schema(replies: Mapping[str, AdmissionReply]) -> None:
     by_schema: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for site, reply in sorted(replies.items()):
-        by_schema[reply.schema_digest, *reply.feature_names].append(site)
+        by_schema[reply.schema_digest, *reply.feature_names, *reply.modalities, *reply.inputs].append(site)
     if len(by_schema) > 1:
         groups = "; ".join(f"{', '.join(sites)} ({schema[0][:12]})" for schema, sites in by_schema.items())
         raise QuorumError(f"admission: the sites' features differ in name, order or unit: {groups}; update the sites")

@@ -83,6 +83,11 @@ class Checkpoint:
         """
         self._keep(key, canonical(fact.model_dump(mode="json")))
 
+    def flush(self) -> None:
+        """Write what is kept to the disk, so that not even a power cut loses it (CheckpointError)."""
+        with _reported("the checkpoint cannot be flushed"):
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
     def close(self) -> None:
         """Give the run free."""
         self._opened.close()

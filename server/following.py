@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from common.exceptions import DeploymentError, PlanError
-from common.plan import Plan
+from common.messages import LOCAL
+from common.plan import Plan, from_json
 from common.serialization import write_atomic
 from common.stages import BoostingStage
 from server import results
@@ -25,6 +26,8 @@ from strategies.base import find
 
 ROOT = Path(__file__).parents[1]
 GRACE_SECONDS = 120.0
+MOST_COLUMNS = 6
+"""Sites that a table on the terminal has a column for."""
 FLOWER_PREFIX = "ServerApp failed with exception: "
 
 
@@ -87,9 +90,16 @@ def progress_bar(file: Path, console: Console) -> Iterator[Callable[[], None]]:
 
 
 def results_table(found: Results) -> Table:
-    """AUROC at every site, averaged over seeds: one column a model, "alone" for a site's own one."""
+    """AUROC at every site, averaged over seeds; "alone" is a site's own model on its own patients."""
     label = ", SYNTHETIC DATA" if found.only_synthetic else ", SOME SITES SYNTHETIC" if found.synthetic else ""
-    table = Table(title=f"AUROC on held-out patients{label}")
+    title = f"AUROC on held-out patients{label}"
+    networks = [stage.name for stage in from_json(found.plan).encoders]
+    return _by_model(found, title, networks) if networks else _by_site(found, title)
+
+
+def _by_site(found: Results, title: str) -> Table:
+    """Lay out trees: a row a site, a column a model."""
+    table = Table(title=title)
     table.add_column("site")
     together = [candidate for candidate in found.candidates if candidate.kind != "local"]
     local = {candidate.name: candidate for candidate in found.candidates if candidate.kind == "local"}
@@ -100,6 +110,31 @@ def results_table(found: Results) -> Table:
         own = [_mean_auroc(local.get(f"local/{site}"), site)] if local else []
         table.add_row(Text(site), *own, *(_mean_auroc(candidate, site) for candidate in together))
     return table
+
+
+def _by_model(found: Results, title: str, networks: Sequence[str]) -> Table:
+    """Lay out networks: a row a way to train one, a group a network, a column a site where these are few."""
+    table = Table(title=title)
+    sites = [site.name for site in found.sites] if len(found.sites) <= MOST_COLUMNS else []
+    for heading in ("model", OVERALL, *sites):
+        table.add_column(Text(heading), justify="left" if heading == "model" else "right")
+    for network in ("", *networks):
+        members = [one for one in found.candidates if _network(one, networks) == network]
+        local = {one.name.rpartition(LOCAL)[2]: one for one in members if one.kind == "local"}
+        for one in members:
+            if one.kind != "local":
+                table.add_row(Text(one.name), *(_mean_auroc(one, site) for site in (OVERALL, *sites)))
+        if local and sites:
+            alone = (_mean_auroc(local.get(site), site) for site in sites)
+            table.add_row(Text(f"{network} alone".lstrip()), "", *alone)
+        table.add_section()
+    return table
+
+
+def _network(candidate: Candidate, networks: Sequence[str]) -> str:
+    """Return which network a candidate is a variant of; empty for trees and references."""
+    first = candidate.name.partition(" ")[0]
+    return first if first in networks else ""
 
 
 def _mean_auroc(candidate: Candidate | None, site: str) -> str:

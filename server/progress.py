@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from common.network_stages import FeaturesStage
 from common.plan import Plan
 from common.serialization import canonical, parse
-from common.stages import BoostingStage
+from common.stages import LocalStage
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,14 @@ class Progress:
 
 def exchanges(plan: Plan) -> int:
     """Exchanges a plan asks for, admission included."""
-    training = sum(stage.rounds if isinstance(stage, BoostingStage) else 1 for stage in plan.training)
+    training = 0
+    for stage in plan.training:
+        if isinstance(stage, FeaturesStage):
+            training += 1
+        elif isinstance(stage, LocalStage):
+            training += bool(stage.trees) + sum(one.privacy is None for one in plan.encoders)
+        else:
+            training += stage.rounds
     return 2 + len(list(plan.repetitions)) * training + len(plan.seeds)
 
 

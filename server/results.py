@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from common.exceptions import CheckpointError
 from common.serialization import canonical, parse, write_atomic
@@ -44,6 +44,7 @@ class Score(Part):
     seed: int
     auroc: Interval | None
     auprc: Interval | None
+    min_se_ppv: Interval | None
     brier: Interval | None
     ece: Interval | None
     negatives: tuple[int, ...] = ()
@@ -53,14 +54,14 @@ class Score(Part):
 class Candidate(Part):
     """A model, or a way to combine models, that was evaluated.
 
-    ``kind``: "federated" (one model of all sites), "local" (one site's own; ``name`` is
-    "local/<site>"), "ensemble" (mean of the local models' probabilities), "pooled" (trained on
-    all rows in one place; simulation only), "reference" (a score shipped with the data, on the
+    ``kind``: "federated" (one model of all sites), "personal" (a network of each site's own, held to that),
+    "local" (one site's own; ``name`` is "local/<site>"), "ensemble" (mean of the local models' probabilities), "pooled"
+    (trained on all rows in one place; simulation only), "reference" (a score shipped with the data, on the
     patients that have it).
     """
 
     name: str
-    kind: Literal["federated", "local", "ensemble", "pooled", "reference"]
+    kind: Literal["federated", "personal", "local", "ensemble", "pooled", "reference"]
     scores: tuple[Score, ...]
 
 
@@ -122,8 +123,21 @@ class Description(Part):
     features: tuple[Distribution, ...]
 
 
+class SiteRound(Part):
+    """A round at one site: seconds until its reply was there, losses in nats, None where withheld."""
+
+    seconds: float
+    bytes_up: int
+    training_loss: float | None
+    held_out_loss: float | None
+
+
 class Round(Part):
-    """One exchange of a training stage. Losses are means over the sites, in nats."""
+    """One exchange of a training stage. Losses are means over the sites, in nats.
+
+    ``epsilon`` is what the stage's rounds have cost so far a patient of a site that took part in all of them,
+    earlier seeds and folds included; None where no noise was added.
+    """
 
     number: int
     seconds: float
@@ -133,6 +147,8 @@ class Round(Part):
     missing: dict[str, str]
     training_loss: float | None
     held_out_loss: float | None
+    at: dict[str, SiteRound] = Field(default_factory=dict)
+    epsilon: float | None = None
 
 
 class Exchange(Part):
@@ -145,12 +161,13 @@ class Exchange(Part):
 
 
 class StageHistory(Part):
-    """The rounds of one training stage in one repetition."""
+    """The rounds of one training stage in one repetition; ``kept`` is the one that is released, if not the last."""
 
     name: str
     seed: int
     fold: int
     rounds: tuple[Round, ...]
+    kept: int | None = None
 
 
 class Released(Part):
@@ -165,8 +182,37 @@ class Released(Part):
     bytes: int
 
 
+class PrivateStage(Part):
+    """What a stage trained with noise costs a patient of a site that takes part in all rounds, seeds and folds.
+
+    ``steps`` are of all of them together; ``noise_multiplier`` is the standard deviation of the noise over
+    ``clipping_norm``, the most that a patient contributes to a step.
+    """
+
+    name: str
+    epsilon: float
+    delta: float
+    noise_multiplier: float
+    clipping_norm: float
+    sample_rate: float
+    steps: int
+
+
+class PrivacySpent(Part):
+    """All stages with noise, and what they cost together; ``accountant`` with its version."""
+
+    stages: tuple[PrivateStage, ...]
+    epsilon: float
+    delta: float
+    accountant: str
+
+
 class Results(Part):
-    """Everything a run found. ``synthetic`` names the sites whose patients are invented: true when any is."""
+    """Everything a run found.
+
+    ``synthetic`` names the sites whose patients are invented: true when any is. ``schema_digest`` is
+    of names and units of the columns that trees learn from, the same at every site.
+    """
 
     run: str
     plan: str
@@ -184,6 +230,8 @@ class Results(Part):
     exchanges: tuple[Exchange, ...] = ()
     candidates: tuple[Candidate, ...]
     models: tuple[Released, ...]
+    privacy: PrivacySpent | None = None
+    schema_digest: str = ""
     decisions: tuple[str, ...]
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -14,22 +14,20 @@ from pydantic import BaseModel, ConfigDict
 
 from common.audit.event import Event, Kind
 from common.audit.log import AuditLog
-from common.boosting.model import Model, ModelHeader, to_xgboost_json
 from common.exceptions import FedwardError
-from common.messages import EvaluateReply
-from common.plan import Plan, Repetition
 from common.serialization import canonical, digest, write_atomic
-from common.stages import BoostingStage
+from server import privacy, releasing, training
 from server.admission import Admitted, admit
+from server.blobs import Blobs
 from server.checkpoints import Checkpoint, alone
 from server.progress import Progress, exchanges
 from server.report.page import write as write_report
-from server.results import Released, Results, SiteSummary, StageHistory
+from server.results import Results, SiteSummary
 from server.settings import RunRequest, ServerSettings
-from server.stages import boosting, evaluate, local, statistics
-from server.stages.evaluate import Contender
-from server.stages.study import Study, chain_name
-from strategies.base import find
+from server.stages import evaluate, statistics
+from server.stages.study import Study
+from server.tracking import Tracking
+from strategies.base import require
 from strategies.rounds.courier import Courier, Network
 from strategies.rounds.membership import Members
 from strategies.rounds.separate_pulls import SeparatePulls
@@ -57,12 +55,11 @@ def execute(
 ) -> Results:
     """Run a plan to its end, or go on with a run that was interrupted.
 
-    Writes into the run's folder: ``plan.json``, ``progress.jsonl``, ``checkpoint.sqlite``, model
+    Writes into the run's folder: ``plan.json``, ``progress.jsonl``, ``metrics.jsonl``, ``checkpoint.sqlite``, model
     files, ``metrics.json``, ``report.html``; and ``failure.json`` when it ends in an error.
     """
-    for stage in request.plan.training:
-        if isinstance(stage, BoostingStage):
-            find(stage.strategy)
+    for stage in request.plan.federated:
+        require(stage)
     folder = settings.runs / request.run
     for needed in (settings.state, folder):
         needed.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -119,12 +116,17 @@ def _run(
         beginning = Beginning(started=_stamp(now()), sites=tuple(admitted.nodes), synthetic=admitted.synthetic)
         checkpoint.keep("beginning", beginning)
     members = Members(courier, beginning.sites, admitted.nodes, plan.sites)
-    study = Study(plan, members, checkpoint, progress, admitted.feature_names)
+    blobs = Blobs(folder / "weights")
+    tracking = Tracking(folder / "metrics.jsonl")
+    tracking.begin()
+    seen = admitted.feature_names, admitted.modalities, admitted.columns
+    study = Study(plan, members, checkpoint, progress, *seen, blobs, tracking)
     counts = statistics.run(study)
-    header = ModelHeader(counts.base_score, admitted.feature_names)
-    models, histories = _train(study, header)
-    evaluations = _evaluate(study, models)
-    released = _release(folder, log, request.run, models)
+    trained, histories = training.train(study, counts)
+    evaluations = training.judge(study, trained)
+    released = releasing.release(study, folder, log, request.run, trained)
+    found = evaluate.candidates(evaluations, [one.name for one in plan.federated], plan.evaluation.bootstraps)
+    tracking.figures(found)
     results = Results(
         run=request.run,
         plan=plan.to_json(),
@@ -140,8 +142,10 @@ def _run(
         description=counts.description,
         stages=tuple(histories),
         exchanges=tuple(study.exchanges),
-        candidates=evaluate.candidates(evaluations, _federated(plan), plan.evaluation.bootstraps),
+        candidates=found,
         models=released,
+        privacy=privacy.account(plan),
+        schema_digest=admitted.schema_digest,
         decisions=_decisions(log, request.run),
     )
     results.write(folder / "metrics.json")
@@ -162,66 +166,6 @@ def _summaries(members: Sequence[str], counted: Sequence[SiteSummary]) -> tuple[
     unknown = SiteSummary(name="", counted=False, patients=None, stays=None, positives=None, excluded={})
     known = {summary.name: summary for summary in counted}
     return tuple(known.get(name, unknown.model_copy(update={"name": name})) for name in members)
-
-
-Models = Mapping[Repetition, Mapping[str, Model]]
-
-
-def _train(study: Study, header: ModelHeader) -> tuple[Models, list[StageHistory]]:
-    models: dict[Repetition, dict[str, Model]] = {}
-    histories: list[StageHistory] = []
-    for repetition in study.plan.repetitions:
-        trained: dict[str, Model] = {}
-        for stage in study.plan.training:
-            if isinstance(stage, BoostingStage):
-                trained[stage.name], history = boosting.run(study, stage, header, repetition)
-                histories.append(history)
-            else:
-                alone = local.run(study, stage, header, repetition)
-                trained |= {f"local/{site}": model for site, model in alone.items()}
-        models[repetition] = trained
-    return models, histories
-
-
-def _evaluate(study: Study, models: Models) -> evaluate.BySeed:
-    plan = study.plan
-    evaluations: dict[int, Mapping[str, EvaluateReply]] = {}
-    for seed in plan.seeds:
-        trained = [models[Repetition(seed, fold)] for fold in plan.split.held_out]
-        everywhere = [name for name in trained[0] if all(name in models_of_fold for models_of_fold in trained)]
-        contenders = [
-            Contender(name, tuple(fold[name] for fold in trained), None if name.startswith("local/") else name)
-            for name in everywhere
-        ]
-        evaluations[seed] = evaluate.run(study, seed, contenders).replies
-    return evaluations
-
-
-def _federated(plan: Plan) -> Sequence[str]:
-    return [stage.name for stage in plan.training if isinstance(stage, BoostingStage)]
-
-
-def _release(folder: Path, log: AuditLog, run: str, models: Models) -> tuple[Released, ...]:
-    """Write every model as a plain XGBoost file; audited before it is there."""
-    released = []
-    for repetition, trained in models.items():
-        for name, model in trained.items():
-            content = to_xgboost_json(model)
-            file = f"{chain_name(name.replace('/', '-'), repetition)}.json"
-            log.append(Event(Kind.MODEL_RELEASED, {"run": run, "file": file, "digest": digest(content)}))
-            write_atomic(folder / file, content)
-            released.append(
-                Released(
-                    name=name,
-                    seed=repetition.seed,
-                    fold=repetition.fold,
-                    file=file,
-                    digest=digest(content),
-                    trees=len(model.trees),
-                    bytes=len(content),
-                )
-            )
-    return tuple(released)
 
 
 def _decisions(log: AuditLog, run: str) -> tuple[str, ...]:

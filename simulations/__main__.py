@@ -8,19 +8,24 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from common import command_line
+from server.tracking_command import track
+
+if TYPE_CHECKING:
+    from common.plan import Plan
 
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Simulate many hospitals on one machine, beside each one alone and all of them pooled.",
 )
+app.command()(track)
 
 
 class Engine(StrEnum):
@@ -66,12 +71,52 @@ def run(
     console.print(f"report: {simulation.folder / 'report.html'}")
 
 
+@app.command()
+def curve(
+    plan: Annotated[str, typer.Argument(help="A plan with a stage that has 'privacy': a TOML file or a shipped name.")],
+    epsilons: Annotated[
+        str, typer.Option(help="Epsilons of all such stages, separated by commas; inf is without noise.")
+    ] = "0.5,1,3,8,inf",
+    data: Annotated[Path | None, typer.Option(help="Data folder; without it the plan's synthetic hospitals.")] = None,
+    to: Annotated[Path, typer.Option(help="Folder for the runs and the page.")] = Path("runs"),
+) -> None:
+    """Run a plan at several epsilons, and draw what privacy costs: AUROC against epsilon on one page."""
+    from common.plan import read
+    from server.results import Results
+    from simulations import privacy_curve
+    from simulations.running import prepare, simulate
+
+    console = command_line.console()
+    study, wanted = read(plan), privacy_curve.read_epsilons(epsilons)
+    name = f"{study.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+
+    def run_one(varied: Plan, epsilon: float) -> Results:
+        told = f"{epsilon:g}".replace(".", "-").replace("+", "")
+        simulation = prepare(varied, to / f"{name}-epsilon-{told}", data=data, engine=Engine.IN_PROCESS.value)
+        console.print(f"run {simulation.folder.name}: epsilon = {epsilon:g}")
+        with _progress(simulation.folder / "progress.jsonl", console):
+            return simulate(simulation)
+
+    page = to / f"{name}-curve.html"
+    shown = privacy_curve.write(study, privacy_curve.measure(study, wanted, run_one), page)
+    table = Table(title="AUROC over all held-out patients")
+    for heading in ("epsilon", *(one.name for one in shown)):
+        table.add_column(heading, justify="right")
+    for epsilon in wanted:
+        figures = (one.at[epsilon] for one in shown)
+        cells = (f"{f.value:.3f} ({f.low:.3f}–{f.high:.3f})" if f else "withheld" for f in figures)
+        table.add_row(privacy_curve.written(epsilon), *cells)
+    console.print(table)
+    console.print(f"page: {page}")
+
+
 @app.command("list")
 def list_parts() -> None:
-    """Show the plans, tasks, data sources, strategies, resamplers, benchmarks and studies there are."""
+    """Show the plans, tasks, data sources, strategies, encoders, resamplers, benchmarks and studies there are."""
     from client.datasets import base as datasets
     from client.resampling import base as resampling
     from common import plan as plans
+    from common.encoders import base as encoders
     from common.tasks import base as tasks
     from simulations.benchmarks import base as benchmarks
     from simulations.studies import base as studies
@@ -82,7 +127,9 @@ def list_parts() -> None:
         "plans": plans.shipped(),
         "tasks": tasks.names(),
         "data sources": datasets.names(),
-        "strategies": strategies.names(),
+        "strategies for trees": strategies.names(trees=True),
+        "strategies for weights": strategies.names(trees=False),
+        "encoders": encoders.names(),
         "resampling": resampling.names(),
         "benchmarks": benchmarks.names(),
         "studies": studies.names(),
@@ -113,7 +160,7 @@ def synthesize(
     ] = False,
 ) -> None:
     """Write SYNTHETIC hospitals in the file layout of eICU or MIMIC. No real patient is in them."""
-    from common.plan import Synthetic
+    from common.plan_tables import Synthetic
     from simulations.synthetic.layouts import generate
 
     generate(layout.value, Synthetic(hospitals=hospitals, stays_per_hospital=stays, seed=seed, shift=shift), to)

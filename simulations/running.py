@@ -20,11 +20,11 @@ from common.audit.log import AuditLog
 from common.exceptions import CheckpointError, PlanError
 from common.plan import Plan, from_json
 from common.serialization import canonical, digest, parse, write_atomic
-from common.stages import BoostingStage
 from server import results
 from server.report.page import write as write_report
 from server.results import Results
 from server.settings import RunRequest, ServerSettings, check_run_name
+from server.tracking import Tracking
 from simulations.grid import RUN_ID, InProcessGrid
 from simulations.pooled import add_pooled
 from simulations.sites import partition, write_settings
@@ -72,9 +72,8 @@ def prepare(plan: Plan, folder: Path, *, data: Path | None, engine: Engine) -> S
     check_run_name(folder.name)
     datasets.find(plan.data.source)
     resampling.find(plan.resampling)
-    for stage in plan.training:
-        if isinstance(stage, BoostingStage):
-            strategies.find(stage.strategy)
+    for stage in plan.federated:
+        strategies.require(stage)
     try:
         folder.mkdir(parents=True)
     except FileExistsError as error:
@@ -151,6 +150,7 @@ def simulate(simulation: Simulation) -> Results:
         found = add_pooled(found, simulation.plan, simulation.files)
     finally:
         close_sites()
+    Tracking(simulation.folder / "metrics.jsonl").figures(one for one in found.candidates if one.kind == "pooled")
     metrics = simulation.folder / "metrics.json"
     found.write(metrics)
     write_report(found, simulation.folder)

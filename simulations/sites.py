@@ -52,20 +52,20 @@ def write_settings(
 ) -> dict[str, Path]:
     """Write ``<folder>/<site>/site.toml`` for each site and return the files by site name.
 
-    Sites of one data folder may share a ``cache``, so that what is slow to parse is parsed once.
+    Sites of one data folder may share a ``cache``, so that what is slow to parse is parsed once; the key that
+    encrypts it is the researcher's own and lies beside it.
     The policies are open, since all the data is the researcher's: counts per score bin may be shared,
     features described, and small cohorts take part. The small-cell rule stays as at a hospital.
     """
     files = {}
     shared = "" if cache is None else f"cache = {_quoted(cache.resolve())}\n"
+    key = "" if cache is None else f"[encryption]\nkey_file = {_quoted(f'{cache.resolve()}.key')}\n"
     for name, select in sites.items():
         home = folder / name
         home.mkdir(parents=True, exist_ok=True)
         files[name] = home / "site.toml"
-        files[name].write_text(
-            f'name = "{name}"\n{shared}\n{data_and_policy(plan, own_folder(plan, data, name), select)}',
-            encoding="utf-8",
-        )
+        data_of_site = data_and_policy(plan, own_folder(plan, data, name), select)
+        files[name].write_text(f'name = "{name}"\n{shared}\n{data_of_site}\n{key}', encoding="utf-8")
     return files
 
 

@@ -225,6 +225,7 @@ def test_names_given_by_a_site_are_shown_as_they_are() -> None:
     found = SimpleNamespace(
         synthetic=(),
         only_synthetic=False,
+        plan=read("demo").to_json(),
         candidates=[SimpleNamespace(name=evil, kind="reference", scores=[])],
         sites=[SimpleNamespace(name="[bold]alder")],
     )
@@ -309,3 +310,15 @@ def test_help_shows_every_word_of_it(
         for parameter in command.params:
             help_text = getattr(parameter, "help", None) or ""
             assert help_text in words, (path, parameter.name)
+
+
+def test_the_digest_of_weights_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch = pytest.importorskip("torch", reason="the extra 'encoders' is not installed")
+    from common.encoders.weights import digest
+
+    state = {"weight": torch.arange(4.0)}
+    torch.save(state, tmp_path / "weights.pth")
+    arguments = ("weights", "resnet", str(tmp_path / "weights.pth"))
+    assert called(capsys, monkeypatch, "fedward-client", *arguments) == (0, f"{digest(state)}\n")

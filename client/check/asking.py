@@ -8,11 +8,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
+from rich.console import Console
+
 from client.check.examining import Question
 from client.cohorts.assembling import PART_OF, Modalities
 from client.datasets.base import ALL, Select
+from client.datasets.reading.cache import Cache
+from client.keyring import Ask, at_work, open_key, same_disk
 from client.settings import read
 from common import plan as plans
+from common.crypto import keys
 from common.exceptions import ConfigurationError
 from common.plan import Plan
 from common.tasks import base as tasks
@@ -20,8 +25,8 @@ from common.tasks import base as tasks
 MODALITIES = ("table", *PART_OF)
 
 
-def of_kit(folder: Path, plan: str) -> tuple[Question, Path]:
-    """Ask whether a site can take part in a plan; also return the site's cache folder.
+def of_kit(folder: Path, plan: str) -> Question:
+    """Ask whether a site can take part in a plan.
 
     Raises
     ------
@@ -30,7 +35,7 @@ def of_kit(folder: Path, plan: str) -> tuple[Question, Path]:
     """
     study, settings = plans.read(plan), read(folder / "site.toml")
     data = settings.data
-    question = Question(
+    return Question(
         source=data.source,
         folder=folder / data.folder,
         task=tasks.find(study.task),
@@ -41,7 +46,6 @@ def of_kit(folder: Path, plan: str) -> tuple[Question, Path]:
         plan=study,
         site=settings.name,
     )
-    return question, folder / settings.cache
 
 
 def of_folder(
@@ -89,10 +93,23 @@ def of_folder(
 
 
 @contextmanager
-def cache_folder(named: Path | None) -> Iterator[Path]:
-    """Give the folder named for derived files, or one that is removed afterwards."""
-    if named is not None:
-        yield named
+def cache_of_kit(folder: Path, ask: Ask, console: Console) -> Iterator[Cache]:
+    """Give a site's own cache; warns when its key lies beside the data (EncryptionError)."""
+    settings = read(folder / "site.toml")
+    with at_work(settings, folder):
+        key = open_key(settings, folder, ask)
+        if warning := same_disk(settings, folder):
+            console.print(f"warning: {warning}", style="yellow")
+        yield Cache(folder / settings.cache, key)
+
+
+@contextmanager
+def cache_of_folder(named: Path | None) -> Iterator[Cache]:
+    """Give a cache in the folder named, its key beside it, or one that is removed afterwards."""
+    if named is None:
+        with tempfile.TemporaryDirectory(prefix="fedward-check-") as folder:
+            yield Cache(Path(folder), keys.temporary())
         return
-    with tempfile.TemporaryDirectory(prefix="fedward-check-") as folder:
-        yield Path(folder)
+    key = named.absolute().with_name(f"{named.absolute().name}.key")
+    key.parent.mkdir(parents=True, exist_ok=True)
+    yield Cache(named, keys.from_file(key) if key.exists() else keys.create(key))

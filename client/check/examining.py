@@ -22,6 +22,7 @@ from client.cohorts.loading import read
 from client.datasets import base as datasets
 from client.datasets.base import ALL, Select
 from client.datasets.reading import progress
+from client.datasets.reading.cache import Cache
 from client.preprocessing.table import build
 from client.settings import Policy
 from client.training.folds import divide
@@ -93,14 +94,14 @@ class Checked:
     verdict: Verdict
 
 
-def examine(question: Question, cache: Path) -> Checked:
+def examine(question: Question, cache: Cache) -> Checked:
     """Read a data folder as a task would, and describe what is found.
 
     Parameters
     ----------
     question : Question
-    cache : Path
-        Folder for what is worth keeping between readings.
+    cache : Cache
+        Keeps what is worth keeping between readings.
 
     Raises
     ------
@@ -204,6 +205,6 @@ def _refusals(asked: Question, plan: Plan, cohort: Cohort | None) -> list[str]:
 
 def _divide(cohort: Cohort, plan: Plan, site: str) -> None:
     """Train-and-test folds of every repetition, as the plan's training makes them."""
-    rows = build(cohort, plan.label_column)
+    rows = build(cohort, plan.label_column, for_trees=plan.boosted)
     for repetition in plan.repetitions:
         divide(rows, plan, site, repetition.seed, repetition.fold)

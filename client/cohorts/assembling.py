@@ -24,9 +24,9 @@ from common.exceptions import DataError
 from common.tasks.base import Task
 
 T = TypeVar("T", np.float32, np.float64)
-Modalities = Collection[Literal["table", "series", "images", "codes", "medications", "notes"]]
+Modalities = Collection[Literal["table", "series", "images", "volumes", "codes", "visits", "medications", "notes"]]
 PART_OF = {
-    **{"series": "measurements", "images": "images", "codes": "diagnoses"},
+    **{"series": "measurements", "images": "images", "volumes": "images", "codes": "diagnoses", "visits": "diagnoses"},
     **{"medications": "medications", "notes": "notes"},
 }
 """The part of the records that a plan's modality is made of."""
@@ -72,8 +72,8 @@ def assemble(records: Records, task: Task, modalities: Modalities) -> Cohort:
         synthetic=records.synthetic,
         amount=examples.amount,
         series=_series(records, examples) if "series" in modalities else None,
-        images=_films(records, examples) if "images" in modalities else None,
-        visits=_visits(records, examples) if "codes" in modalities else None,
+        images=_films(records, examples) if {"images", "volumes"} & set(modalities) else None,
+        visits=_visits(records, examples) if {"codes", "visits"} & set(modalities) else None,
         medications=_orders(records, examples) if "medications" in modalities else None,
         notes=_notes(records, examples) if "notes" in modalities else None,
     )
@@ -148,6 +148,7 @@ def _visits(records: Records, examples: Examples) -> Visits:
         start=admissions.start,
         end=admissions.end,
         vocabulary=vocabulary,
+        prediction=examples.time,
     )
 
 

@@ -11,6 +11,7 @@ from client.cohorts.assembling import Modalities, assemble, wanted_parts
 from client.cohorts.cohort import Cohort
 from client.datasets import base as datasets
 from client.datasets.base import ALL, Select
+from client.datasets.reading.cache import Cache
 from common import seeding
 from common.clinical.records import Records
 from common.clinical.subset import of_patients
@@ -20,7 +21,7 @@ from common.tasks.base import Task
 _PART = re.compile(r"([1-9][0-9]{0,3})/([1-9][0-9]{0,3})")
 
 
-def load(source: str, folder: Path, task: Task, select: Select, modalities: Modalities, cache: Path) -> Cohort:
+def load(source: str, folder: Path, task: Task, select: Select, modalities: Modalities, cache: Cache) -> Cohort:
     """Load one site's cohort for a task.
 
     Raises
@@ -34,7 +35,7 @@ def load(source: str, folder: Path, task: Task, select: Select, modalities: Moda
     return assemble(read(source, folder, select, parts, cache), task, modalities)
 
 
-def read(source: str, folder: Path, select: Select, parts: frozenset[str], cache: Path) -> Records:
+def read(source: str, folder: Path, select: Select, parts: frozenset[str], cache: Cache) -> Records:
     """Read one site's records; errors as in :func:`load`."""
     dataset = datasets.find(source)
     if lacking := sorted(parts - dataset.PARTS):

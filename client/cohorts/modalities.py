@@ -123,6 +123,8 @@ class Visits(Modality):
     start, end : (v,) float64, hours on the source's clock
     vocabulary : tuple of str
         Codes as "9:4019" or "10:I10".
+    prediction : (n,) float64
+        Each row's prediction time on the same clock.
     """
 
     offsets: NDArray[np.int64]
@@ -130,6 +132,11 @@ class Visits(Modality):
     start: NDArray[np.float64]
     end: NDArray[np.float64]
     vocabulary: tuple[str, ...]
+    prediction: NDArray[np.float64]
+
+    def select(self, rows: NDArray[Any]) -> Self:
+        """Return some rows; visits are shared."""
+        return replace(super().select(rows), prediction=self.prediction[rows])
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, cast
 
+from client.datasets.reading.cache import Cache
 from common import extensions
 from common.clinical.records import Records
 from common.exceptions import ConfigurationError
@@ -54,7 +55,7 @@ class Dataset(Protocol):
     DIVISIONS: tuple[str, ...]
     PARTS: frozenset[str]
 
-    def read(self, folder: Path, select: Select, parts: Collection[str], cache: Path) -> Records:
+    def read(self, folder: Path, select: Select, parts: Collection[str], cache: Cache) -> Records:
         """Read one site's records.
 
         Parameters
@@ -65,8 +66,8 @@ class Dataset(Protocol):
             By "all" or one of ``DIVISIONS``.
         parts : collection of str
             Parts wanted, all among ``PARTS``; the others may be left out.
-        cache : Path
-            Folder for what is worth keeping between readings; created when needed.
+        cache : Cache
+            Keeps what is worth keeping between readings.
         """
 
     def sites(self, folder: Path, by: str) -> dict[str, Select]:

@@ -17,6 +17,7 @@ import numpy as np
 
 from client.datasets.base import Select
 from client.datasets.reading import films
+from client.datasets.reading.cache import Cache
 from client.datasets.reading.csv import Tables
 from client.datasets.reading.films import Listing
 from client.datasets.reading.rows import Rows
@@ -32,7 +33,7 @@ PROJECTIONS = {"Frontal": 1.0, "Lateral": 0.0}
 _PATH = re.compile(r"(?:[^/]+/)?((?:train|valid)/(patient[0-9]+)/(study[0-9]+)/[^/]+)")
 
 
-def read(folder: Path, select: Select, parts: Collection[str], cache: Path) -> Records:  # noqa: ARG001
+def read(folder: Path, select: Select, parts: Collection[str], cache: Cache) -> Records:  # noqa: ARG001
     """Read one site's films.
 
     Parameters

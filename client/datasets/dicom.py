@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from client.datasets.base import SYNTHETIC_MARKER, Select
 from client.datasets.reading import films
+from client.datasets.reading.cache import Cache
 from client.datasets.reading.csv import Tables
 from client.datasets.reading.dicom_header import Film, paths_of_dicomdir, read_film
 from client.datasets.reading.films import Listing
@@ -38,7 +39,7 @@ KEY = "sopinstanceuid"
 _NO_FILMS = {DICOMDIR.lower(), f"{LABELS}.csv", f"{LABELS}.csv.gz", SYNTHETIC_MARKER.lower()}
 
 
-def read(folder: Path, select: Select, parts: Collection[str], cache: Path) -> Records:  # noqa: ARG001
+def read(folder: Path, select: Select, parts: Collection[str], cache: Cache) -> Records:  # noqa: ARG001
     """Read one site's films.
 
     Parameters

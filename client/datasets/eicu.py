@@ -87,7 +87,7 @@ class Variable:
         return np.where(outside, np.nan, values)[:, None], implausible if implausible.count else None
 
 
-def read(folder: Path, select: Select, parts: Collection[str], cache: Path) -> Records:
+def read(folder: Path, select: Select, parts: Collection[str], cache: Cache) -> Records:
     """Read one site's stays.
 
     Parameters
@@ -122,7 +122,7 @@ def read(folder: Path, select: Select, parts: Collection[str], cache: Path) -> R
             )
         digests = {"tables": tables.digest}
         if "measurements" in parts and any(tables.has(name) for name in wanted()):
-            with Cache(cache) as kept:
+            with cache.holding() as kept:
                 told = _measurements(tables, kept, stays, admission_of_stay, known)
             found["measurements"] = told.measurements
             implausible += told.implausible

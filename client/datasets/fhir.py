@@ -29,6 +29,7 @@ from types import MappingProxyType
 from typing import Any
 
 from client.datasets.base import Select, is_synthetic
+from client.datasets.reading.cache import Cache
 from client.datasets.reading.fhir import files as fhir_files
 from client.datasets.reading.fhir import people as fhir_people
 from client.datasets.reading.fhir.conditions import Conditions
@@ -52,7 +53,7 @@ SHARED = ("Patient", "Encounter", "Location", "Medication")
 """Types that others refer to: the same one may come along in several bundles, and none can be passed over."""
 
 
-def read(folder: Path, select: Select, parts: Collection[str], cache: Path) -> Records:  # noqa: ARG001
+def read(folder: Path, select: Select, parts: Collection[str], cache: Cache) -> Records:  # noqa: ARG001
     """Read one site's records; parameters as in :class:`client.datasets.base.Dataset`.
 
     One file after the other is read, once; what is kept of it is numbers, codes and wanted texts.

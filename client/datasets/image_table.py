@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 
 from client.datasets.base import Select
 from client.datasets.reading import films
+from client.datasets.reading.cache import Cache
 from client.datasets.reading.csv import Tables
 from client.datasets.reading.films import Listing
 from client.datasets.reading.image_description import Description, Finding, describe
@@ -43,7 +44,7 @@ PARTS = frozenset({"images"})
 SEXES = {"male": 1.0, "female": 0.0, "unknown": math.nan}
 
 
-def read(folder: Path, select: Select, parts: Collection[str], cache: Path) -> Records:  # noqa: ARG001
+def read(folder: Path, select: Select, parts: Collection[str], cache: Cache) -> Records:  # noqa: ARG001
     """Read one site's films.
 
     Parameters

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from client.datasets import mimic_iv
 from client.datasets.base import ALL, Select
 from client.datasets.reading import films
+from client.datasets.reading.cache import Cache
 from client.datasets.reading.csv import Tables
 from client.datasets.reading.films import Listing
 from client.datasets.reading.rows import Rows
@@ -40,7 +41,7 @@ _DATE, _TIME = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})"), re.compile(r"([0-9
 _EPOCH = datetime(1970, 1, 1)
 
 
-def read(folder: Path, select: Select, parts: Collection[str], cache: Path) -> Records:
+def read(folder: Path, select: Select, parts: Collection[str], cache: Cache) -> Records:
     """Read one site's films, and what the hospital's tables tell of the same people.
 
     Parameters

@@ -50,7 +50,7 @@ _ADMITTED = [PERSON, ADMISSION, "admittime", "dischtime", "deathtime", "hospital
 _SHORT = re.compile(r".*\(([^()]+)\)")
 
 
-def read(folder: Path, select: Select, parts: Collection[str], cache: Path) -> Records:
+def read(folder: Path, select: Select, parts: Collection[str], cache: Cache) -> Records:
     """Read one site's records; parameters as in :class:`client.datasets.base.Dataset`.
 
     A selection by unit takes the stays that began in units of those names, with their admissions.
@@ -80,7 +80,7 @@ def read(folder: Path, select: Select, parts: Collection[str], cache: Path) -> R
             found["diagnoses"] = _diagnoses(hosp, rows)
         digests: dict[str, str] = {}
         if "measurements" in parts:
-            with Cache(cache) as kept:
+            with cache.holding() as kept:
                 paths = _event_paths(hosp, icu)
                 digests |= {name: kept.digest(path) for name, path in paths.items()}
                 extracts = [(table(name), extract(path, table(name), kept)) for name, path in paths.items()]

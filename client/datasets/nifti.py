@@ -18,6 +18,7 @@ import numpy as np
 
 from client.datasets.base import Select
 from client.datasets.reading import films
+from client.datasets.reading.cache import Cache
 from client.datasets.reading.csv import Tables
 from client.datasets.reading.films import Listing
 from client.datasets.reading.nifti import require_volume
@@ -30,7 +31,7 @@ PARTS = frozenset({"images"})
 TABLE, PATH, PATIENT = "volumes", "path", "patient"
 
 
-def read(folder: Path, select: Select, parts: Collection[str], cache: Path) -> Records:  # noqa: ARG001
+def read(folder: Path, select: Select, parts: Collection[str], cache: Cache) -> Records:  # noqa: ARG001
     """Read one site's volumes.
 
     Parameters

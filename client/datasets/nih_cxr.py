@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from client.datasets.base import Select
 from client.datasets.reading import films
+from client.datasets.reading.cache import Cache
 from client.datasets.reading.csv import Tables
 from client.datasets.reading.films import Listing
 from client.datasets.reading.rows import Rows
@@ -47,7 +48,7 @@ FINDINGS = {
 """The set's own name of a finding to the records' one."""
 
 
-def read(folder: Path, select: Select, parts: Collection[str], cache: Path) -> Records:  # noqa: ARG001
+def read(folder: Path, select: Select, parts: Collection[str], cache: Cache) -> Records:  # noqa: ARG001
     """Read one site's films.
 
     Parameters

@@ -55,7 +55,7 @@ class Set(NamedTuple):
     arrays: Arrays
 
 
-def read(folder: Path, select: Select, parts: Collection[str], cache: Path) -> Records:
+def read(folder: Path, select: Select, parts: Collection[str], cache: Cache) -> Records:
     """Read one site's records; parameters as in :class:`client.datasets.base.Dataset`.
 
     Raises
@@ -104,10 +104,10 @@ def _paths(folder: Path) -> dict[str, Path]:
     return {letter: path for letter, path in found.items() if path is not None}
 
 
-def _arrays(path: Path, digest: str, cache: Path) -> Arrays:
+def _arrays(path: Path, digest: str, cache: Cache) -> Arrays:
     """Parse a set, or take it from the cache; sites that read one folder at once wait for the first."""
     inputs = [parsing_digest(), digest]
-    return unpack(Cache(cache).content("physionet2012", path, inputs, lambda: pack(read_records(path))))
+    return unpack(cache.content("physionet2012", path, inputs, lambda: pack(read_records(path))))
 
 
 def _require_unique(sets: Sequence[Set]) -> None:

@@ -6,14 +6,16 @@ from pathlib import Path
 
 from client.cohorts.loading import read as read_records
 from client.datasets.base import Select, find
+from client.datasets.reading.cache import Cache
 from client.exporting.fhir import Exported, export, require_free
 from client.exporting.pseudonyms import key_of
+from client.keyring import Ask, at_work, open_key
 from client.settings import read
 from common.audit.event import Event, Kind
 from common.audit.log import AuditLog
 
 
-def export_site(folder: Path, to: Path, *, notes: bool) -> Exported:
+def export_site(folder: Path, to: Path, *, notes: bool, ask: Ask | None = None) -> Exported:
     """Export what a kit's ``site.toml`` says is the site's.
 
     Parameters
@@ -24,6 +26,8 @@ def export_site(folder: Path, to: Path, *, notes: bool) -> Exported:
         Empty, or created.
     notes : bool
         Whether free text goes along, as it stands.
+    ask : callable, optional
+        For the site's passphrase.
 
     Raises
     ------
@@ -35,8 +39,10 @@ def export_site(folder: Path, to: Path, *, notes: bool) -> Exported:
     data, state = settings.data, folder / settings.state
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
     parts = find(data.source).PARTS - (frozenset() if notes else {"notes"})
-    select, cache = Select(data.by, data.values), folder / settings.cache
-    records = read_records(data.source, folder / data.folder, select, parts, cache)
+    select = Select(data.by, data.values)
+    with at_work(settings, folder):
+        cache = Cache(folder / settings.cache, open_key(settings, folder, ask))
+        records = read_records(data.source, folder / data.folder, select, parts, cache)
     details = {"form": "FHIR R4", "digest": records.digest, "notes": str(notes)}
     with AuditLog(state / "audit.sqlite", settings.name) as log:
         log.append(Event(Kind.DATA_EXPORTED, {**details, "patients": len(records.patients)}))

@@ -17,5 +17,7 @@ def admit(site: Site, plan: Plan, request: AdmissionRequest) -> AdmissionReply:
         synthetic=table.synthetic,
         schema_digest=table.schema_digest,
         feature_names=list(table.feature_names),
+        modalities=list(table.modalities),
+        inputs=[f"{modality}:{name}" for modality, names in site.inputs(plan).items() for name in names],
         versions=software(),
     )

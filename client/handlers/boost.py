@@ -12,7 +12,7 @@ from common import metrics, seeding
 from common.boosting.model import Model, ModelHeader
 from common.disclosure import class_counts
 from common.exceptions import ModelError
-from common.messages import Behind, BoostReply, BoostRequest, LocalReply, LocalRequest
+from common.messages import LOCAL, Behind, BoostReply, BoostRequest, LocalReply, LocalRequest
 from common.plan import Plan
 
 
@@ -21,14 +21,14 @@ def grow_global(site: Site, plan: Plan, request: BoostRequest) -> BoostReply | B
     from client.training.boosting import grow
     from common.boosting.scoring import probability
 
-    header = ModelHeader(request.base_score, site.table(plan).feature_names)
-    models = receive(site, plan, header, request, keep=True)
+    if len(request.targets) != 1:
+        raise ModelError("a boosting request speaks of one model")
+    seen = site.table_for(plan, request.stage, request.seed, request.fold)
+    models = receive(site, plan, [ModelHeader(request.base_score, seen.feature_names)], request, keep=True)
     if isinstance(models, Behind):
         return models
-    if len(models) != 1:
-        raise ModelError("a boosting request speaks of one model")
-    fold = site.fold(plan, request.seed, request.fold)
-    training, held_out = site.margins(plan, request.seed, request.fold, models[0])
+    fold = site.fold(plan, request.stage, request.seed, request.fold)
+    training, held_out = site.margins(plan, request.stage, request.seed, request.fold, models[0])
     trees = grow(
         fold.features,
         fold.labels,
@@ -53,9 +53,10 @@ def grow_alone(site: Site, plan: Plan, request: LocalRequest) -> LocalReply:
     """Train the site's own model, the same trees from the same base score."""
     from client.training.boosting import grow
 
-    header = ModelHeader(request.base_score, site.table(plan).feature_names)
-    fold = site.fold(plan, request.seed, request.fold)
-    margins, _ = site.margins(plan, request.seed, request.fold, Model(header))
+    model = f"{LOCAL}{site.name}"
+    names = site.table_for(plan, model, request.seed, request.fold).feature_names
+    fold = site.fold(plan, model, request.seed, request.fold)
+    margins, _ = site.margins(plan, model, request.seed, request.fold, Model(ModelHeader(request.base_score, names)))
     trees = grow(
         fold.features,
         fold.labels,

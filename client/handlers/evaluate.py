@@ -5,7 +5,7 @@ from __future__ import annotations
 from client import policy
 from client.handlers.models import receive
 from client.site import Site
-from client.training.evaluation import evaluate, held_out_probabilities
+from client.training.evaluation import evaluate, held_out_probabilities, with_means
 from common.boosting.model import ModelHeader
 from common.exceptions import ModelError
 from common.messages import Behind, EvaluateReply, EvaluateRequest
@@ -15,21 +15,30 @@ from common.plan import Plan
 def score(site: Site, plan: Plan, request: EvaluateRequest) -> EvaluateReply | Behind:
     """Evaluate every candidate on the patients its models have not seen."""
     table = site.table(plan)
-    header = ModelHeader(request.base_score, table.feature_names)
-    models = receive(site, plan, header, request, keep=False)
+    folds = len(request.folds)
+    if len(request.targets) != folds * len(request.candidates):
+        raise ModelError("an evaluation brings one model a candidate and fold")
+    seen = {
+        (name, fold): site.table_for(plan, name, request.seed, fold)
+        for name in request.candidates
+        for fold in request.folds
+    }
+    headers = [ModelHeader(request.base_score, one.feature_names) for one in seen.values()]
+    models = receive(site, plan, headers, request, keep=False)
     if isinstance(models, Behind):
         return models
-    folds = len(request.folds)
-    if len(models) != folds * len(request.candidates):
-        raise ModelError("an evaluation brings one model a candidate and fold")
     by_name = {
         name: models[folds * position : folds * (position + 1)] for position, name in enumerate(request.candidates)
     }
-    held_out, probabilities = held_out_probabilities(table, plan, request.seed, request.folds, by_name)
+    held_out, probabilities = held_out_probabilities(table, plan, request.seed, request.folds, by_name, seen)
+    if request.networks:
+        from client.handlers.score import network_probabilities
+
+        probabilities = {**probabilities, **network_probabilities(site, plan, request, held_out)}
     return evaluate(
         held_out,
         table,
-        probabilities,
+        with_means(probabilities),
         site=site.name,
         seed=request.seed,
         bootstraps=plan.evaluation.bootstraps,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from client.site import Site
 from common.boosting.model import Model, ModelHeader
-from common.boosting.transfer import Lacking, unpack
+from common.boosting.transfer import Lacking, split, unpack
 from common.boosting.validation import TreeLimits, validate_tree
 from common.messages import LARGEST_LEAF, MAXIMUM_TREE_BYTES, Behind, ModelUpdates
 from common.plan import Plan
@@ -16,12 +18,14 @@ _sound: set[str] = set()
 
 
 def receive(
-    site: Site, plan: Plan, header: ModelHeader, updates: ModelUpdates, *, keep: bool
+    site: Site, plan: Plan, headers: Sequence[ModelHeader], updates: ModelUpdates, *, keep: bool
 ) -> tuple[Model, ...] | Behind:
     """Return the models a request speaks of, or say which ones the site lacks the start of.
 
     Parameters
     ----------
+    headers : sequence of ModelHeader
+        Of each model, of the site's own making.
     keep : bool
         Whether to store them for the rounds to come.
 
@@ -30,9 +34,10 @@ def receive(
     ModelError
         A tree is malformed, or the trees do not give the model's digest.
     """
-    for tree in updates.trees:
-        _check(tree, len(header.feature_names), plan.trees.max_depth)
-    models = unpack(updates, header, lambda known: site.models.get(known, header))
+    for header, trees in split(updates, headers):
+        for tree in trees:
+            _check(tree, len(header.feature_names), plan.trees.max_depth)
+    models = unpack(updates, headers, site.models.get)
     if isinstance(models, Lacking):
         return Behind(lacking=list(models.digests))
     if keep:

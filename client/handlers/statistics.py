@@ -16,13 +16,13 @@ from client import policy
 from client.preprocessing import tabulating
 from client.preprocessing.table import Table
 from client.site import Site
-from common.audit.event import Event, Kind, Value
 from common.clinical.records import NONE
 from common.clinical.variables import Layout, layout
 from common.disclosure import ClassCounts, class_counts, suppress
 from common.exceptions import PolicyRefusal
 from common.messages import NoisedStatisticsReply, NoisedStatisticsRequest, StatisticsReply, StatisticsRequest
 from common.plan import Plan
+from common.privacy.events import DiscreteLaplace
 from common.privacy.mechanisms import Below, noised, shares
 from common.serialization import canonical, digest_json, parse, write_atomic
 
@@ -59,17 +59,20 @@ def count_noised(site: Site, plan: Plan, request: NoisedStatisticsRequest) -> No
     table, told, asked = _open(site, plan)
     question = [plan.data.source, plan.task, plan.label, plan.modalities, plan.statistics.model_dump(mode="json")]
     rows = [site.settings.data.by, site.settings.data.values, table.digest]
-    kept = _folder(site) / f"{digest_json([question, len(told.features), rows])}.json"
-    if not kept.exists():
-        each = shares(epsilon, len(asked.labels), len(asked.features))
-        spent = float(each[0] * len(told.labels) + each[1] * len(told.features))
-        details: dict[str, Value] = {"for": "statistics", "epsilon": spent, "unit": "patient", "question": kept.stem}
-        # In the log before any noise is drawn: what the log says was spent is never less than what was.
-        site.audit.append(Event(Kind.PRIVACY_SPENT, details))
+    each = shares(epsilon, len(asked.labels), len(asked.features))
+    mechanisms = [
+        DiscreteLaplace(float(share), len(part)) for share, part in zip(each, told, strict=True) if share and part
+    ]
+
+    def draw() -> bytes:
         cells = noised_cells(table, told, each, secrets.randbelow)
         reply = NoisedStatisticsReply(minimum_cell=site.settings.policy.minimum_cell, epsilon=epsilon, cells=cells)
-        write_atomic(kept, reply.model_dump_json().encode())
-    return NoisedStatisticsReply.model_validate_json(kept.read_bytes())
+        return reply.model_dump_json().encode()
+
+    name = digest_json([question, len(told.features), rows])
+    patients = len(np.unique(table.patients))
+    kept = site.releases.noised(name, site.run, plan, "statistics", mechanisms, draw, patients=patients)
+    return NoisedStatisticsReply.model_validate_json(kept)
 
 
 def noised_cells(table: Table, told: Layout, each: tuple[Fraction, Fraction], below: Below) -> list[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -16,15 +16,29 @@ WORDS = 256
 """Columns that hashed words share: the same at every site, and few, as trees want them dense."""
 
 
-def columns(cohort: Cohort) -> Features:
+def columns(cohort: Cohort, *, needed: bool = True, may_lack: Collection[str] = ()) -> tuple[Features, tuple[str, ...]]:
     """Put the table, the summary of the series, groups of past codes, and terms and words of notes side by side.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    needed : bool
+        Whether trees are to be grown on them.
+    may_lack : collection of str, optional
+        Modalities that nobody here need have anything of: those of networks, whose parts sites train as they can.
+
+    Returns
+    -------
+    features : Features
+    modalities : tuple of str
+        Of which modality each column is.
 
     Raises
     ------
     DataError
-        There are no columns, or nobody has anything of a modality by the prediction time.
+        They are needed, and there are none, or nobody has anything of another modality by the prediction time.
     """
-    found = cohort.features
+    found, of = cohort.features, ["table"] * len(cohort.features.names)
     parts: tuple[tuple[str, Modality | None, Callable[[Any], Features]], ...] = (
         ("series", cohort.series, _series),
         ("codes", cohort.visits, _codes),
@@ -33,13 +47,14 @@ def columns(cohort: Cohort) -> Features:
     for name, modality, summarised in parts:
         if modality is None:
             continue
-        if not modality.present.any():
+        if needed and name not in may_lack and not modality.present.any():
             fix = f"leave '{name}' out of the plan's modalities"
             raise DataError(f"no row has any {name} by its prediction time", file="cohort", fix=fix)
         found = found.beside(summarised(modality))
-    if not found.names:
+        of += [name] * (len(found.names) - len(of))
+    if needed and not found.names:
         raise DataError("no features", file="cohort", fix="name a modality in the plan that this source has")
-    return found
+    return found, tuple(of)
 
 
 def _series(series: Series) -> Features:

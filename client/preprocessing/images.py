@@ -6,9 +6,7 @@ of workers. A film that cannot be used is told by its row, never by its path, an
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -20,6 +18,7 @@ from PIL import Image
 
 from client.datasets.reading import pictures
 from client.datasets.reading.pictures import Picture
+from client.preprocessing.ahead import ahead
 from client.preprocessing.contrast import equalise
 from common.exceptions import DataError
 
@@ -161,25 +160,10 @@ def unreadable(
 def _outcomes(
     folder: Path, paths: NDArray[np.str_], rows: NDArray[np.int64], form: Form, workers: int
 ) -> Iterator[NDArray[np.float32] | DataError]:
-    waiting: deque[Future[NDArray[np.float32] | DataError]] = deque()
-    with ThreadPoolExecutor(workers) as pool:
-        try:
-            for path, row in zip(paths.tolist(), rows.tolist(), strict=True):
-                waiting.append(pool.submit(_attempt, folder / path, row, form))
-                if len(waiting) >= 2 * workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
+    def read(film: tuple[str, int]) -> NDArray[np.float32]:
+        return prepare(folder / film[0], film[1], form)
 
-
-def _attempt(path: Path, row: int, form: Form) -> NDArray[np.float32] | DataError:
-    try:
-        return prepare(path, row, form)
-    except DataError as error:
-        return error
+    return ahead(read, zip(paths.tolist(), rows.tolist(), strict=True), workers)
 
 
 def _square(picture: Picture, form: Form) -> NDArray[np.float32]:

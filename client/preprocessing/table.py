@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -33,6 +33,8 @@ class Table:
     answers : (n, k) int8
         To all questions of the task, of which ``labels`` is one: 1, 0, or -1 unknown.
     feature_names, units : tuple of f str
+    modalities : tuple of f str
+        Of which modality, or which features stage, each column is.
     references : mapping of str to (n,) float64
         Published scores: probability of label 1, NaN is none.
     excluded : mapping of str to Lost
@@ -54,6 +56,7 @@ class Table:
     answers: NDArray[np.int8] = field(repr=False)
     feature_names: tuple[str, ...]
     units: tuple[str, ...]
+    modalities: tuple[str, ...]
     references: Mapping[str, NDArray[np.float64]] = field(repr=False)
     excluded: Mapping[str, Lost]
     digest: str
@@ -64,7 +67,7 @@ class Table:
         rows = [len(self.features), len(self.answers), *(len(score) for score in self.references.values())]
         if self.labels.shape != self.patients.shape or any(length != len(self.patients) for length in rows):
             raise DataError("the parts of the table differ in rows", file="table")
-        if self.features.shape[1] != len(self.feature_names) or len(self.units) != len(self.feature_names):
+        if {self.features.shape[1], len(self.units), len(self.modalities)} != {len(self.feature_names)}:
             raise DataError("feature names or units do not fit the values", file="table")
         if not bool(np.isin(self.labels, (0, 1)).all()):
             raise DataError("labels are not 0 or 1", file="table")
@@ -82,10 +85,34 @@ class Table:
             answers=self.answers[rows],
             feature_names=self.feature_names,
             units=self.units,
+            modalities=self.modalities,
             references={name: score[rows] for name, score in self.references.items()},
             excluded=self.excluded,
             digest=self.digest,
             synthetic=self.synthetic,
+        )
+
+    def seeing(self, inputs: Collection[str], embeddings: Sequence[tuple[str, NDArray[np.float32]]] = ()) -> Table:
+        """Return the table with some modalities' columns, and embeddings beside them.
+
+        Parameters
+        ----------
+        inputs : collection of str
+            Modalities and features stages.
+        embeddings : sequence of (str, (n, w) float32)
+            By features stage.
+        """
+        kept = [place for place, modality in enumerate(self.modalities) if modality in inputs]
+        parts = [(name, values) for name, values in embeddings if name in inputs]
+        added = [(f"{name} {place}", name) for name, values in parts for place in range(values.shape[1])]
+        return replace(
+            self,
+            features=np.hstack([self.features[:, kept], *(values for _, values in parts)]),
+            feature_names=(*(self.feature_names[place] for place in kept), *(column for column, _ in added)),
+            units=(*(self.units[place] for place in kept), *("" for _ in added)),
+            modalities=(*(self.modalities[place] for place in kept), *(name for _, name in added)),
+            references=dict(self.references),
+            excluded=dict(self.excluded),
         )
 
     @property
@@ -94,7 +121,7 @@ class Table:
         return digest_json([list(self.feature_names), list(self.units)])
 
 
-def build(cohort: Cohort, label: int) -> Table:
+def build(cohort: Cohort, label: int, *, for_trees: bool = True, may_lack: Collection[str] = ()) -> Table:
     """Take the rows with a known answer; for features see :func:`client.preprocessing.columns.columns`.
 
     Parameters
@@ -102,17 +129,21 @@ def build(cohort: Cohort, label: int) -> Table:
     cohort : Cohort
     label : int
         Column of the label.
+    for_trees : bool
+        Whether trees are grown on it; otherwise there need not be any columns.
+    may_lack : collection of str, optional
+        See :func:`client.preprocessing.columns.columns`.
 
     Raises
     ------
     DataError
-        No row's answer is known, there is nothing to learn from, or nobody has a modality.
+        No row's answer is known; or trees have nothing to learn from, or nobody has a modality.
     """
     answers = cohort.labels[:, label]
     known = answers != NONE
     if not known.any():
         raise DataError(f"no row has a known answer to '{cohort.label_names[label]}'", file="cohort", field="labels")
-    features = columns(cohort)
+    features, modalities = columns(cohort, needed=for_trees, may_lack=may_lack)
     excluded = dict(cohort.excluded)
     if not known.all():
         excluded["answer unknown"] = Lost.of(cohort.patients, known)
@@ -123,6 +154,7 @@ def build(cohort: Cohort, label: int) -> Table:
         answers=cohort.labels[known],
         feature_names=features.names,
         units=features.units,
+        modalities=modalities,
         references={name: score[known] for name, score in cohort.references.items()} if label == 0 else {},
         excluded=excluded,
         digest=cohort.digest,

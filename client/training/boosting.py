@@ -7,7 +7,7 @@ import xgboost
 from numpy.typing import NDArray
 
 from common.boosting.trees import split_new_trees
-from common.plan import Trees
+from common.plan_tables import Trees
 
 
 def grow(

@@ -13,7 +13,7 @@ from client.preprocessing.table import Table
 from common import metrics, score_histogram, seeding
 from common.boosting.model import Model
 from common.disclosure import class_counts
-from common.messages import MEAN_OF_LOCAL, SCORE_BINS, EvaluateReply
+from common.messages import LOCAL, MEAN_OF_LOCAL, SCORE_BINS, EvaluateReply, means_of_local
 from common.plan import Plan
 
 DIGITS = 3
@@ -23,7 +23,12 @@ Probabilities = Mapping[str, NDArray[np.float64]]
 
 
 def held_out_probabilities(
-    table: Table, plan: Plan, seed: int, folds: Sequence[int], models: Mapping[str, Sequence[Model]]
+    table: Table,
+    plan: Plan,
+    seed: int,
+    folds: Sequence[int],
+    models: Mapping[str, Sequence[Model]],
+    seen: Mapping[tuple[str, int], Table],
 ) -> tuple[NDArray[np.bool_], Probabilities]:
     """Predict every held-out stay with the model that has not seen its patient.
 
@@ -33,14 +38,15 @@ def held_out_probabilities(
     folds : sequence of int
         Held-out folds.
     models : mapping of name to one model a fold
+    seen : mapping of name and fold to Table
+        What each model sees, of the table's rows.
 
     Returns
     -------
     held_out : (n,) bool
         Stays of patients in any of the folds.
     probabilities : mapping of name to (held_out.sum(),) float64
-        In the table's order; with "mean of local" when there are local models, and the scores
-        shipped with the data, NaN where a stay has none.
+        In the table's order.
     """
     from common.boosting.scoring import probability, score
 
@@ -52,12 +58,18 @@ def held_out_probabilities(
         for fold, model in zip(folds, of_folds, strict=True):
             rows = fold_of == fold
             if rows.any():
-                values[rows] = probability(score(model.segments, model.header, table.features[rows]))
+                values[rows] = probability(score(model.segments, model.header, seen[name, fold].features[rows]))
         found[name] = values[held_out]
-    local = [values for name, values in found.items() if name.startswith("local/")]
-    if local:
-        found[MEAN_OF_LOCAL] = np.mean(local, axis=0)
     return held_out, found
+
+
+def with_means(found: Probabilities) -> Probabilities:
+    """Add the means of what the sites' own models say."""
+    means = {}
+    for name in means_of_local(list(found)):
+        beginning = name.removesuffix(MEAN_OF_LOCAL) + LOCAL
+        means[name] = np.mean([values for each, values in found.items() if each.startswith(beginning)], axis=0)
+    return {**found, **means}
 
 
 def evaluate(
@@ -105,10 +117,7 @@ def evaluate(
     return EvaluateReply(
         candidates=list(candidates),
         references=list(references),
-        auroc=figures["auroc"],
-        auprc=figures["auprc"],
-        brier=figures["brier"],
-        ece=figures["ece"],
+        **figures,
         negatives=negatives,
         positives=positives,
     )

@@ -1,8 +1,8 @@
 """Global models a site has received, kept by digest so that only new trees travel.
 
-A file a segment, named by the digest of the model that ends with it. Content is checked against
-its name on reading: a torn or changed file counts as absent and is sent again. So a segment may be
-removed at any time, also while another process uses it.
+A file a segment, named by the digest of the model that ends with it; encrypted, as trees cut between values of
+patients, if those of all sites. Content is checked against its name on reading: a torn or changed file counts as absent
+and is sent again. So a segment may be removed at any time, also while another process uses it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from common.boosting.model import Model, ModelHeader, Segment
-from common.exceptions import ModelError
+from common.crypto import files
+from common.crypto.at_rest import SiteKey
+from common.exceptions import EncryptionError, ModelError
 from common.serialization import canonical, parse
 
 UNUSED_SECONDS = 30 * 24 * 3600.0
@@ -26,10 +28,12 @@ class ModelStore:
     ----------
     folder : Path
         Created when missing.
+    key : SiteKey
+        Opens the files.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, key: SiteKey) -> None:
+        self._folder, self._key = folder, key
         self._models: dict[str, Model] = {}
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
@@ -49,8 +53,8 @@ class ModelStore:
         for segment in model.since(begins_with) or ():
             content = {"parent": segment.parent, "trees": [tree.decode() for tree in segment.trees]}
             temporary = self._folder / f".{segment.digest}.{os.getpid()}"  # another process may write it too
-            temporary.write_bytes(canonical(content))
-            temporary.replace(self._folder / f"{segment.digest}.json")
+            temporary.write_bytes(b"".join(files.sealed(self._key, segment.digest, [canonical(content)])))
+            temporary.replace(self._folder / segment.digest)
         if begins_with != model.digest:
             self._models.pop(begins_with, None)
         self._models[model.digest] = model
@@ -80,11 +84,11 @@ class ModelStore:
         return Model(header, tuple(reversed(segments)))
 
     def _segment(self, digest: str) -> Segment | None:
-        file = self._folder / f"{digest}.json"
+        file = self._folder / digest
         try:
-            content = parse(file.read_bytes())
+            content = parse(files.read(file, self._key, digest))
             os.utime(file)  # it is in use
             segment = Segment(content["parent"], tuple(tree.encode() for tree in content["trees"]))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, ModelError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, ModelError, EncryptionError):
             return None
         return segment if segment.digest == digest else None

@@ -36,6 +36,8 @@ class Kind(StrEnum):
     PLAN_RECEIVED = "plan_received"
     DATA_OPENED = "data_opened"
     DATA_EXPORTED = "data_exported"
+    KEY_ROTATED = "key_rotated"
+    KEY_DESTROYED = "key_destroyed"
     MESSAGE_SENT = "message_sent"
     MESSAGE_RECEIVED = "message_received"
     MODEL_RELEASED = "model_released"

@@ -23,7 +23,6 @@ LOCK_TIMEOUT = 30.0
 """Seconds to wait for another writer."""
 SCHEMA = f"""
 PRAGMA journal_mode = WAL;
-PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {FORMAT};
 CREATE TABLE log (owner TEXT NOT NULL);
 CREATE TABLE entries (
@@ -43,8 +42,8 @@ CREATE TRIGGER no_replace BEFORE INSERT ON entries
 """
 
 
-def create(path: Path, owner: str) -> None:
-    """Create an empty log with mode 0600, complete or not at all.
+def create(path: Path, owner: str, application: int = APPLICATION_ID) -> None:
+    """Create an empty log with mode 0600, complete or not at all; ``application`` marks another chain of entries.
 
     The file is made under another name and then linked to its own, so nobody ever sees half
     a log, and of several processes doing this at once exactly one wins.
@@ -55,6 +54,7 @@ def create(path: Path, owner: str) -> None:
     try:
         with closing(sqlite3.connect(temporary, isolation_level=None)) as connection:
             connection.executescript(SCHEMA)
+            connection.execute(f"PRAGMA application_id = {application:d}")
             connection.execute("INSERT INTO log VALUES (?)", (owner,))
         with suppress(FileExistsError):
             path.hardlink_to(temporary)
@@ -79,7 +79,7 @@ def connect(path: Path, mode: Literal["rw", "ro"]) -> sqlite3.Connection:
     return connection
 
 
-def read_owner(connection: sqlite3.Connection) -> str:
+def read_owner(connection: sqlite3.Connection, application: int = APPLICATION_ID) -> str:
     """Name of the party whose log this file says it is.
 
     Raises
@@ -87,10 +87,10 @@ def read_owner(connection: sqlite3.Connection) -> str:
     AuditError
         When the file is another kind of database, or of another format version.
     """
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (found,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if (application, version) != (APPLICATION_ID, FORMAT):
-        raise AuditError(f"the file is no audit log of format {FORMAT}")
+    if (found, version) != (application, FORMAT):
+        raise AuditError(f"the file is no audit log (or ledger, where that was meant) of format {FORMAT}")
     owners = connection.execute("SELECT owner FROM log").fetchall()
     if len(owners) != 1 or not isinstance(owners[0][0], bytes):
         raise AuditError("the audit log does not name one owner")

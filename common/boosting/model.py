@@ -30,7 +30,8 @@ class ModelHeader:
     base_score : float
         Probability before any tree, in (0, 1) also in single precision.
     feature_names : tuple of str
-        One name a feature, in column order; unique, and none of ``[ ] <``, which XGBoost refuses.
+        One name a feature, in column order; unique, and none of ``[ ] <``, which XGBoost refuses. None at all
+        where a study grows no trees.
     """
 
     base_score: float
@@ -40,7 +41,7 @@ class ModelHeader:
         if not 0 < np.float32(self.base_score) < 1:
             raise ModelError("base_score must lie strictly between 0 and 1")
         names = self.feature_names
-        if not names or len(set(names)) != len(names) or not all(names):
+        if len(set(names)) != len(names) or not all(names):
             raise ModelError("feature names must be unique and not empty")
         if any(set(name) & set("[]<") for name in names):
             raise ModelError("a feature name must not contain '[', ']' or '<'")

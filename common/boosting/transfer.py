@@ -40,10 +40,11 @@ def pack(models: Sequence[tuple[Model, str | None]]) -> Packed:
     Parameters
     ----------
     models : sequence of (Model, digest or None)
-        All of one header, at least one; the digest names what the receiver holds of the model's
+        All of one header; the digest names what the receiver holds of the model's
         chain, None or one outside the chain stands for nothing.
     """
-    packed = Packed(base_score=models[0][0].header.base_score, targets=[], origins=[], segments=[], sizes=[], trees=[])
+    base_score = models[0][0].header.base_score if models else 0.5  # of no model, any
+    packed = Packed(base_score=base_score, targets=[], origins=[], segments=[], sizes=[], trees=[])
     for model, held in models:
         known = model.since(held) if held is not None else None
         origin, new = (held, known) if known is not None and held else (model.header.digest, model.segments)
@@ -55,38 +56,56 @@ def pack(models: Sequence[tuple[Model, str | None]]) -> Packed:
     return packed
 
 
+def split(updates: ModelUpdates, headers: Sequence[ModelHeader]) -> list[tuple[ModelHeader, tuple[bytes, ...]]]:
+    """Return the new trees of each model, with its header.
+
+    Raises
+    ------
+    ModelError
+        When the fields contradict each other.
+    """
+    return [(header, tuple(tree for segment in new for tree in segment)) for header, new in _cut(updates, headers)]
+
+
 def unpack(
-    updates: ModelUpdates, header: ModelHeader, held: Callable[[str], Model | None]
+    updates: ModelUpdates, headers: Sequence[ModelHeader], held: Callable[[str, ModelHeader], Model | None]
 ) -> tuple[Model, ...] | Lacking:
     """Rebuild the models an update speaks of.
 
     Parameters
     ----------
     updates : ModelUpdates
-    header : ModelHeader
-        Of the receiver's own making, from its feature names and the agreed base score.
+    headers : sequence of ModelHeader
+        Of each model, of the receiver's own making: from its feature names and the agreed base score.
     held : callable
-        Returns the model of a digest from the receiver's store, or None.
+        Returns the model of a digest and header from the receiver's store, or None.
 
     Raises
     ------
     ModelError
         When the fields contradict each other or a model's trees do not give its digest.
     """
-    counts = (len(updates.targets), len(updates.origins), len(updates.segments))
-    if len(set(counts)) != 1 or sum(updates.segments) != len(updates.sizes) or sum(updates.sizes) != len(updates.trees):
-        raise ModelError("the counts of models, segments and trees contradict each other")
-    sizes, trees = iter(updates.sizes), iter(updates.trees)
     models: list[Model] = []
     lacking: list[str] = []
-    for target, origin, segments in zip(updates.targets, updates.origins, updates.segments, strict=True):
-        new = [tuple(islice(trees, size)) for size in islice(sizes, segments)]
-        start = Model(header) if origin == header.digest else held(origin)
+    for target, origin, (header, new) in zip(updates.targets, updates.origins, _cut(updates, headers), strict=True):
+        start = Model(header) if origin == header.digest else held(origin, header)
         if start is None:
             lacking.append(target)
             continue
         models.append(_grown(start, new, target))
     return Lacking(tuple(lacking)) if lacking else tuple(models)
+
+
+def _cut(updates: ModelUpdates, headers: Sequence[ModelHeader]) -> list[tuple[ModelHeader, list[tuple[bytes, ...]]]]:
+    """Cut the flat fields into the new segments of each model."""
+    counts = (len(updates.targets), len(updates.origins), len(updates.segments), len(headers))
+    if len(set(counts)) != 1 or sum(updates.segments) != len(updates.sizes) or sum(updates.sizes) != len(updates.trees):
+        raise ModelError("the counts of models, segments and trees contradict each other")
+    sizes, trees = iter(updates.sizes), iter(updates.trees)
+    return [
+        (header, [tuple(islice(trees, size)) for size in islice(sizes, segments)])
+        for header, segments in zip(headers, updates.segments, strict=True)
+    ]
 
 
 def _grown(start: Model, new: Sequence[tuple[bytes, ...]], target: str) -> Model:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from server.report.summary import Line, better, of_kind, overlap
+from server.report.summary import Line, better, like, of_kind, overlap
 from server.results import OVERALL, Interval
 
 
@@ -58,12 +58,13 @@ def tally(federated: Line, own: Line, sites: Sequence[str]) -> Tally | None:
 
 def answer(all_lines: Sequence[Line], sites: Sequence[str], synthetic: Sequence[str]) -> Answer:
     """Say whether federation helped, against training alone and against averaging the local models."""
-    best, own = leading(all_lines), next(iter(of_kind(all_lines, "local")), None)
+    best = leading(all_lines)
+    own, mean = like(all_lines, best, "local"), like(all_lines, best, "ensemble")
     count = tally(best, own, sites) if best and own else None
     federated = best.at(OVERALL) if best else None
-    averaged = next((line.at(OVERALL) for line in of_kind(all_lines, "ensemble")), None)
+    averaged = mean.at(OVERALL) if mean else None
     sentences = [
-        *_overall(all_lines),
+        *_overall(all_lines, best),
         *(_per_site(best, own, count) if best and own and count else ()),
         *_averaging(federated, averaged),
         *_not_counted(best, own, sites, count),
@@ -94,12 +95,12 @@ def _of_all(sites: int, words: str) -> str:
     return f"{words} {sites} sites" if sites > 1 else "the one site it can be judged at"
 
 
-def _overall(all_lines: Sequence[Line]) -> list[str]:
+def _overall(all_lines: Sequence[Line], best: Line | None) -> list[str]:
     phrases = {"ensemble": "the mean of the local models", "pooled": "pooling all rows in one place"}
     parts = [
         (phrases.get(line.kind, line.label[0].lower() + line.label[1:]), line.at(OVERALL))
-        for line in all_lines
-        if line.kind in ("federated", *phrases)
+        for line in sorted(all_lines, key=lambda line: line.kind != "federated")
+        if line.kind == "federated" or (line.kind in phrases and line is like(all_lines, best, line.kind))
     ]
     known = [f"{name} reaches AUROC {point(figure.value)} ({span(figure)})" for name, figure in parts if figure]
     shortened = [known[0], *(text.replace(" reaches AUROC", "") for text in known[1:])] if known else []

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from common.plan import Plan
 from common.score_histogram import auroc_binning_error
 from common.tasks.base import find
-from server.report.answer import point
+from server.report.answer import leading, point, span
 from server.report.summary import Line, federated_label
 from server.results import OVERALL, Results
 
@@ -48,6 +48,29 @@ def measured(results: Results, plan: Plan, shown: Sequence[Line]) -> list[str]:
         "average of the probabilities of all local models.",
         f"Resampling of the training fold: {plan.resampling}. Agreed base score: {results.base_score:.4f}.",
     ]
+
+
+def card(results: Results, plan: Plan, shown: Sequence[Line]) -> list[tuple[str, str]]:
+    """Say of the models what whoever is given one has to know (after Mitchell et al., Model cards, FAT* 2019)."""
+    task, best = find(plan.task), leading(shown)
+    figure = best.at(OVERALL) if best else None
+    real = [site.name for site in results.sites if site.name not in results.synthetic]
+    return [
+        ("Predicts", f"{plan.question.meaning}, for each {task.unit}. {task.prediction_time[0].upper()}"
+                     f"{task.prediction_time[1:]}."),
+        ("Made for", "Research on data like that of the sites below. It is no medical device and was not tried on "
+                     "patients: do not decide on anybody's treatment by it."),
+        ("Learnt from", f"{', '.join(plan.modalities)} of source {plan.data.source}, at "
+                        f"{', '.join(site.name for site in results.sites)}"
+                        + ("; all of them synthetic." if not real else ".")),
+        ("Works", f"{best.label}: AUROC {point(figure.value)} ({span(figure)}) on held-out patients of the same sites; "
+                  "elsewhere it may be worse." if best and figure else "The overall figures are withheld."),
+        ("Privacy", f"epsilon = {results.privacy.epsilon:.3g} at delta = {results.privacy.delta:g} for "
+                    f"{', '.join(stage.name for stage in results.privacy.stages)}; the others were trained without "
+                    "noise." if results.privacy else "Trained without noise: a model may tell of the patients it "
+                    "learnt from."),
+        ("Known by", "the SHA-256 of its file, in the table of models below; fedward-client predict checks it."),
+    ]  # fmt: skip
 
 
 def _seeds(results: Results, seeds: Sequence[int]) -> str:

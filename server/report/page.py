@@ -17,28 +17,21 @@ from common.page_style import QUIET
 from common.plan import Plan, from_json
 from common.serialization import parse, write_atomic
 from common.tasks.base import find
-from server.report import description, distributions, method, plots, tables
+from server.report import description, distributions, method, plots, privacy, tables
 from server.report.answer import answer, leading, point, span, tally
+from server.report.plots import Plot
 from server.report.style import CSS
-from server.report.summary import Line, federated_label, lines, local_lines, of_kind
+from server.report.summary import Line, federated_label, like, lines, local_lines, of_kind, pictured, several
 from server.report.tables import Cell, Row
 from server.report.template import PAGE
 from server.results import OVERALL, Results
 
 METRIC_NOTES = {
     "AUPRC": "area under the precision-recall curve; higher is better",
+    "min(Se, +P)": "the most that sensitivity and positive predictive value both reach; higher is better",
     "Brier score": "mean squared error of the risk; lower is better",
     "Calibration error": "expected distance between predicted and observed risk; lower is better",
 }
-
-
-@dataclass(frozen=True)
-class Plot:
-    """A picture with its words."""
-
-    title: str
-    text: str
-    svg: Markup
 
 
 @dataclass(frozen=True)
@@ -93,10 +86,15 @@ def render(results: Results) -> str:
         auroc=tables.figures(shown, sites, "auroc"),
         further=[(name, tables.figures(shown, sites, key)) for key, name in METRICS.items() if key != "auroc"],
         metric_notes=METRIC_NOTES,
-        curves=_curves(shown),
-        forest=_forest(shown, sites),
-        matrix=_matrix(results, shown, sites),
-        histories=_histories(results, shown),
+        metrics=list(METRICS.values()),
+        networks=tables.networks(shown) if plan.encoders else [],
+        pictured=pictured(shown),
+        several=several(shown),
+        curves=_curves(pictured(shown)),
+        forest=_forest(pictured(shown), sites),
+        privacy=privacy.section(results, plan),
+        matrix=_matrix(results, plan, shown, sites),
+        histories=_histories(results, plan, shown),
         cohort=tables.cohort(results),
         description=_description(results, sites, f"{find(plan.task).unit}s"),
         site_key=_site_key(sites),
@@ -107,6 +105,7 @@ def render(results: Results) -> str:
         models=tables.models(results),
         versions=[Row(name, (Cell(version),)) for name, version in sorted(results.versions.items())],
         measured=method.measured(results, plan, shown),
+        card=method.card(results, plan, shown),
         credits=method.attributions(results, plan),
     )
 
@@ -124,7 +123,8 @@ def _facts(results: Results, plan: Plan) -> list[tuple[str, str]]:
 
 
 def _tiles(results: Results, shown: tuple[Line, ...], sites: tuple[str, ...], units: str) -> list[Row]:
-    best, own = leading(shown), next(iter(of_kind(shown, "local")), None)
+    best = leading(shown)
+    own = like(shown, best, "local")
     figure = best.at(OVERALL) if best else None
     count = tally(best, own, sites) if best and own else None
     tiles = []
@@ -168,27 +168,39 @@ def _forest(shown: tuple[Line, ...], sites: tuple[str, ...]) -> Plot | None:
     return Plot("AUROC by site", "", Markup(plots.forest(shown, sites)))
 
 
-def _matrix(results: Results, shown: tuple[Line, ...], sites: tuple[str, ...]) -> list[Row]:
-    local = local_lines(results)
+def _matrix(results: Results, plan: Plan, shown: tuple[Line, ...], sites: tuple[str, ...]) -> list[Row]:
+    best = leading(shown)
+    family = best.family if best else ""
+    local = local_lines(results, plan, family)
     if not local or len(sites) > plots.MOST_SITES_DRAWN:
         return []
-    return tables.cross_site((*of_kind(shown, "federated"), *local), sites)
+    federated = [line for line in of_kind(shown, "federated") if line.family == family]
+    return tables.cross_site((*federated, *local), sites)
 
 
-def _histories(results: Results, shown: tuple[Line, ...]) -> list[Plot]:
+def _histories(results: Results, plan: Plan, shown: tuple[Line, ...]) -> list[Plot]:
     names = dict.fromkeys(stage.name for stage in results.stages)
     color = {line.name: line.color for line in shown}
     styles = {name: (color.get(name, QUIET), federated_label(name).removeprefix("Federated ")) for name in names}
-    rounds = [r for stage in results.stages for r in stage.rounds if len(stage.rounds) > 1]
-    if not rounds:
+    if not any(len(stage.rounds) > 1 for stage in results.stages):
         return []
     found = []
-    if any(r.held_out_loss is not None or r.training_loss is not None for r in rounds):
+    networks = {stage.name for stage in plan.encoders}
+    trees = [stage for stage in results.stages if stage.name not in networks]
+    if plots.tell_losses(trees):
         text = (
             "Of the model each round started from, at the sites of that round: a strategy that visits one site at a "
             "time zigzags. Line and band: mean and range over seeds and folds."
         )
-        found.append(Plot("Loss by round", text, Markup(plots.training(results.stages, styles))))
+        found.append(Plot("Loss by round", text, Markup(plots.training(trees, styles))))
+    for name in (stage.name for stage in plan.encoders):
+        histories = [stage for stage in results.stages if stage.name == name]
+        if plots.tell_losses(histories):
+            text = "Of the weights each round began with; line and band: mean and range over seeds and folds."
+            if any(stage.kept for stage in histories):
+                text += " Dots: the weights that were kept."
+            drawing = plots.training(histories, styles, looked_at="validation")
+            found.append(Plot(f"{federated_label(name)}: loss by round", text, Markup(drawing)))
     text = "All sites together, mean over seeds and folds."
     found.append(Plot("Bytes and seconds by round", text, Markup(plots.traffic(results.stages, styles))))
     return found

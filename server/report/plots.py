@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from statistics import fmean
 
 import numpy as np
+from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
@@ -26,6 +29,16 @@ from server.report.summary import Line
 from server.results import OVERALL, Round, StageHistory
 
 MOST_SITES_DRAWN = 30
+_COLORS = ("#0072b2", "#d55e00", "#00875f", "#5d3a9b")
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A picture with its words."""
+
+    title: str
+    text: str
+    svg: Markup
 
 
 def roc(lines: Sequence[Line]) -> str:
@@ -110,19 +123,27 @@ def forest(lines: Sequence[Line], sites: Sequence[str]) -> str:
     return finish("forest", "AUROC with 95 % interval by site")
 
 
-def training(stages: Sequence[StageHistory], styles: Mapping[str, tuple[str, str]]) -> str:
-    """Draw held-out (solid) and training (dotted) loss by round, mean and range over repetitions.
+def tell_losses(stages: Sequence[StageHistory]) -> bool:
+    """Tell whether any stage of several rounds tells a loss."""
+    rounds = [r for stage in stages for r in stage.rounds if len(stage.rounds) > 1]
+    return any(r.held_out_loss is not None or r.training_loss is not None for r in rounds)
+
+
+def training(stages: Sequence[StageHistory], styles: Mapping[str, tuple[str, str]], looked_at: str = "held out") -> str:
+    """Draw held-out (solid) and training (dotted) loss by round, mean and range over repetitions; what was kept.
 
     Parameters
     ----------
     styles : mapping of stage name to (colour, label)
+    looked_at : str
+        What the patients behind the solid line are called.
     """
     with canvas(3.6) as (figure, finish):
         axes = figure.subplots()
         ends = []
         for name, rounds in _by_round(stages):
             color, label = styles[name]
-            for field, dash, what in (("held_out_loss", "-", "held out"), ("training_loss", DOTTED, "training")):
+            for field, dash, what in (("held_out_loss", "-", looked_at), ("training_loss", DOTTED, "training")):
                 losses = {n: [v for r in group if (v := getattr(r, field)) is not None] for n, group in rounds}
                 known = {number: values for number, values in losses.items() if values}
                 if not known:
@@ -132,11 +153,33 @@ def training(stages: Sequence[StageHistory], styles: Mapping[str, tuple[str, str
                 axes.plot(numbers, means, color=color, linestyle=dash)
                 axes.fill_between(numbers, lows, highs, color=color, alpha=0.1, linewidth=0)
                 ends.append((numbers[-1], means[-1], f"{label}, {what}", color))
+        for stage in stages:
+            # The weights that a round ended with are looked at in the next one.
+            judges = (r for r in stage.rounds if stage.kept and r.number == stage.kept + 1)
+            kept = [(r.number, loss) for r in judges if (loss := r.held_out_loss) is not None]
+            axes.plot([number for number, _ in kept], [loss for _, loss in kept], "o", color=styles[stage.name][0])
         names_beside(axes, ends)
         axes.set_xlabel("Round")
         axes.set_ylabel("Log loss, nats")
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    return finish("training", "Loss by round")
+    return finish(f"training-{'-'.join(dict.fromkeys(stage.name for stage in stages))}", "Loss by round")
+
+
+def epsilon(stages: Sequence[StageHistory]) -> str:
+    """Draw what stages with noise have cost so far, over the rounds of all their repetitions."""
+    with canvas(3.2) as (figure, finish):
+        axes = figure.subplots()
+        ends = []
+        for name, color in zip(dict.fromkeys(stage.name for stage in stages), itertools.cycle(_COLORS), strict=False):
+            spent = [r.epsilon or 0.0 for stage in stages if stage.name == name for r in stage.rounds]
+            axes.plot(range(1, len(spent) + 1), spent, color=color)
+            ends.append((len(spent), spent[-1], name, color))
+        axes.set_ylim(bottom=0)
+        names_beside(axes, ends)
+        axes.set_xlabel("Round, of all seeds and folds")
+        axes.set_ylabel("Epsilon")
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    return finish("epsilon", "Epsilon by round")
 
 
 def traffic(stages: Sequence[StageHistory], styles: Mapping[str, tuple[str, str]]) -> str:

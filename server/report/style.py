@@ -7,6 +7,7 @@ CSS = (
     + """
 h2 + .plots { margin-top: 1rem; }
 h3 { font-size: 1rem; margin: 0 0 .1rem; }
+.scroll + h3, .scroll + .plots { margin-top: 1.8rem; }
 .answer p { max-width: 60rem; margin-bottom: .5rem; }
 .tiles small { color: var(--quiet); font-size: .8rem; order: 3; }
 .scroll { overflow: auto; max-height: 40rem; background-repeat: no-repeat; background-position: right;

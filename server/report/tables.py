@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from common.metrics import METRICS
 from common.tasks.base import Label
 from server.report.answer import point, span
 from server.report.summary import HIGHER_IS_BETTER, Line
@@ -39,11 +40,25 @@ def figures(lines: Sequence[Line], sites: Sequence[str], metric: str) -> list[Ro
     """
     rows = []
     for site in (OVERALL, *sites):
-        ranked = [figure.value for line in lines if line.kind != "reference" and (figure := line.at(site, metric))]
-        best = (max if metric in HIGHER_IS_BETTER else min)(ranked, default=None)
+        best = _best(lines, site, metric)
         cells = tuple(_figure(line, site, metric, best) for line in lines)
         rows.append(Row("All patients" if site == OVERALL else site, cells))
     return rows
+
+
+def networks(lines: Sequence[Line]) -> list[tuple[str, list[Row]]]:
+    """Lay out all figures over all patients, a table a network: a row for each way it was trained."""
+    families = dict.fromkeys(line.family for line in lines if line.kind != "reference")
+    found = []
+    for family in families:
+        members = [line for line in lines if line.family == family and line.kind != "reference"]
+        best = {metric: _best(members, OVERALL, metric) for metric in METRICS}
+        rows = [
+            Row(line.label, tuple(_figure(line, OVERALL, metric, best[metric]) for metric in METRICS))
+            for line in members
+        ]
+        found.append((family or "Trees", rows))
+    return found
 
 
 def cross_site(lines: Sequence[Line], sites: Sequence[str]) -> list[Row]:
@@ -128,7 +143,8 @@ def models(results: Results) -> list[Row]:
     """List model files with their digests."""
     return [
         Row(model.name, (
-            Cell(f"{model.seed}"), Cell(f"{model.fold}"), Cell(f"{model.trees:,}"), Cell(size(model.bytes)),
+            Cell(f"{model.seed}"), Cell(f"{model.fold}"),
+            Cell(f"{model.trees:,}" if model.trees else ABSENT), Cell(size(model.bytes)),
             Cell(model.file, code=True), Cell(model.digest, code=True),
         ))
         for model in results.models
@@ -167,6 +183,11 @@ def duration(seconds: float) -> str:
         return f"{seconds:.3g} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _best(lines: Sequence[Line], site: str, metric: str) -> float | None:
+    ranked = [figure.value for line in lines if line.kind != "reference" and (figure := line.at(site, metric))]
+    return (max if metric in HIGHER_IS_BETTER else min)(ranked, default=None)
 
 
 def _figure(line: Line, site: str, metric: str, best: float | None) -> Cell:

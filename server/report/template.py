@@ -62,16 +62,29 @@ PAGE = """
 {% endfor %}
 </section>
 
+{% if networks %}
+<section id="networks">
+<h2>Networks, alone and together</h2>
+<p class="lead">Each network as sites trained it alone, together, and on all rows in one place where a simulation can;
+over all held-out patients. The best of a column is bold.</p>
+{% for name, rows in networks %}
+<h3>{{ name }}</h3>
+{{ table("Figures of " ~ name, ["Trained"] + metrics, rows) }}
+{% endfor %}
+</section>
+{% endif %}
+
 {% if curves or forest %}
 <section id="plots">
 <h2>All held-out patients together</h2>
 <p class="lead">
 {%- if curves %}Drawn from counts of stays per score bin, summed over sites
 {%- if seeds > 1 %} and over {{ seeds }} seeds{% endif %}. No patient's score left a site.
-{%- else %}The plan shares figures only, so there are no counts to draw curves from.{% endif %}</p>
+{%- else %}The plan shares figures only, so there are no counts to draw curves from.{% endif %}
+{%- if several %} Of several networks, those of all sites together are drawn.{% endif %}</p>
 <div class="plots">
 {% for figure in curves %}{{ plot(figure.title, figure.text, figure.svg) }}{% endfor %}
-{% if forest %}{{ plot(forest.title, forest.text, forest.svg, lines) }}{% endif %}
+{% if forest %}{{ plot(forest.title, forest.text, forest.svg, pictured) }}{% endif %}
 </div>
 </section>
 {% endif %}
@@ -90,6 +103,18 @@ Framed: a site's own model at home. A row that stays dark is a model that travel
 <h2>What it took</h2>
 <div class="plots">
 {% for figure in histories %}{{ plot(figure.title, figure.text, figure.svg) }}{% endfor %}
+</div>
+</section>
+{% endif %}
+
+{% if privacy %}
+<section id="privacy">
+<h2>What privacy was spent</h2>
+<p class="lead">{{ privacy.lead }}</p>
+{{ table("Privacy", privacy.head, privacy.rows, "total" if privacy.rows | length > 1 else "") }}
+<div class="plots">
+{% if privacy.plot %}{{ plot(privacy.plot.title, privacy.plot.text, privacy.plot.svg) }}{% endif %}
+<ul class="notes">{% for note in privacy.notes %}<li>{{ note }}</li>{% endfor %}</ul>
 </div>
 </section>
 {% endif %}
@@ -150,6 +175,8 @@ withheld by each site, and counts from which one could be worked out.{% endif %}
 <details><summary>{{ units[0] | upper ~ units[1:] }} excluded<small>by inclusion rule</small></summary>
 {{ table("Excluded stays", ["Rule"] + sites, excluded) }}</details>
 {% endif %}
+<details><summary>Model card<small>what whoever is given a model has to know</small></summary>
+<ul class="notes">{% for term, text in card %}<li><b>{{ term }}:</b> {{ text }}</li>{% endfor %}</ul></details>
 <details><summary>Models<small>files in the run's folder</small></summary>
 {{ table("Models", ["Model", "Seed", "Fold", "Trees", "Size", "File", "SHA-256"], models, "text") }}</details>
 <details><summary>Plan<small>SHA-256 <code>{{ results.plan_digest }}</code></small></summary>

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache
 
 from pydantic import BaseModel, ConfigDict
@@ -14,7 +14,7 @@ from common.messages import BoostReply, BoostRequest
 from common.plan import Repetition
 from common.stages import BoostingStage
 from server.results import Round, StageHistory
-from server.stages.study import Study, chain_name
+from server.stages.study import Study, at_sites, chain_name, mean_of_told
 from strategies import base
 from strategies.base import BoostingStrategy
 from strategies.rounds.membership import Answers
@@ -47,6 +47,7 @@ def run(study: Study, stage: BoostingStage, header: ModelHeader, repetition: Rep
             study.checkpoint.keep(key, finished)
         model = _grown(model, finished, key)
         rounds.append(finished.round)
+        study.tracking.round(stage.name, repetition, finished.round)
         study.progress.step(chain, number)
     return model, StageHistory(name=stage.name, seed=repetition.seed, fold=repetition.fold, rounds=tuple(rounds))
 
@@ -85,7 +86,7 @@ def _exchange(
         request,
         BoostReply,
         what=f"{stage.name}, {repetition}, round {number}",
-        check=lambda reply: study.check_trees(reply.trees, stage.trees_per_round),
+        check=lambda _, reply: study.check_trees(reply.trees, stage.name, stage.trees_per_round),
     )
     for site in answers.replies:
         study.now_holds(site, chain, model)
@@ -106,12 +107,7 @@ def _record(number: int, answers: Answers[BoostReply]) -> Round:
         bytes_up=answers.bytes_up,
         sites=tuple(replies),
         missing=dict(answers.missing),
-        training_loss=_mean(reply.training_loss for reply in replies.values()),
-        held_out_loss=_mean(reply.held_out_loss for reply in replies.values()),
+        training_loss=mean_of_told(reply.training_loss for reply in replies.values()),
+        held_out_loss=mean_of_told(reply.held_out_loss for reply in replies.values()),
+        at=at_sites(answers, {site: (reply.training_loss, reply.held_out_loss) for site, reply in replies.items()}),
     )
-
-
-def _mean(losses: Iterable[float | None]) -> float | None:
-    """Mean over the sites that tell theirs; None when no site does."""
-    told = [loss for loss in losses if loss is not None]
-    return sum(told) / len(told) if told else None

@@ -15,7 +15,16 @@ from common import score_histogram, seeding
 from common.boosting.model import Model
 from common.boosting.transfer import pack
 from common.exceptions import ProtocolError
-from common.messages import MEAN_OF_LOCAL, SCORE_BINS, EvaluateReply, EvaluateRequest
+from common.local_rule import Keeps
+from common.messages import (
+    LOCAL,
+    MEAN_OF_LOCAL,
+    PERSONAL,
+    SCORE_BINS,
+    EvaluateReply,
+    EvaluateRequest,
+    means_of_local,
+)
 from common.metrics import METRICS
 from common.plan import Repetition
 from common.score_histogram import ScoreHistogram
@@ -25,7 +34,7 @@ from server.stages.study import Study, chain_name, exchange
 LARGEST_COUNT = 10**9
 """Stays in a score bin of one site; sums over a thousand sites stay exact."""
 BySeed = Mapping[int, Mapping[str, EvaluateReply]]
-Kind = Literal["federated", "local", "ensemble", "pooled", "reference"]
+Kind = Literal["federated", "personal", "local", "ensemble", "pooled", "reference"]
 
 
 class Evaluation(BaseModel):
@@ -45,12 +54,23 @@ class Contender:
     chain: str | None
 
 
-def run(study: Study, seed: int, contenders: Sequence[Contender]) -> Evaluation:
+@dataclass(frozen=True)
+class NetworkContender:
+    """A name, "<stage>" or "<stage> <which>", and the weights, one a held-out fold; none of personal networks."""
+
+    name: str
+    weights: tuple[bytes, ...]
+    keeps: Keeps
+
+
+def run(
+    study: Study, seed: int, contenders: Sequence[Contender], networks: Sequence[NetworkContender] = ()
+) -> Evaluation:
     """Ask every site to score its held-out patients with every contender."""
     key = f"evaluate/{seed}"
     finished = study.checkpoint.recall(key, Evaluation)
     if finished is None:
-        finished = _exchange(study, seed, contenders)
+        finished = _exchange(study, seed, contenders, networks)
         study.checkpoint.keep(key, finished)
     study.exchanges.append(finished.exchange)
     study.progress.step("evaluate", 1)
@@ -85,8 +105,11 @@ def candidates(evaluations: BySeed, federated: Sequence[str], bootstraps: int) -
     )
 
 
-def _exchange(study: Study, seed: int, contenders: Sequence[Contender]) -> Evaluation:
+def _exchange(
+    study: Study, seed: int, contenders: Sequence[Contender], networks: Sequence[NetworkContender]
+) -> Evaluation:
     folds = list(study.plan.split.held_out)
+    names = [*(contender.name for contender in contenders), *(network.name for network in networks)]
     models = [
         (model, chain_name(contender.chain, Repetition(seed, fold)) if contender.chain else None)
         for contender in contenders
@@ -100,6 +123,9 @@ def _exchange(study: Study, seed: int, contenders: Sequence[Contender]) -> Evalu
             seed=seed,
             folds=folds,
             candidates=[contender.name for contender in contenders],
+            networks=[network.name for network in networks],
+            keeps=[network.keeps for network in networks],
+            weights=[weights for network in networks for weights in network.weights],
         )
 
     def request(site: str, whole: bool) -> EvaluateRequest:
@@ -110,14 +136,14 @@ def _exchange(study: Study, seed: int, contenders: Sequence[Contender]) -> Evalu
         request,
         EvaluateReply,
         what=f"evaluate, seed {seed}",
-        check=lambda reply: _check(reply, [contender.name for contender in contenders], study.plan.evaluation.share),
+        check=lambda _, reply: _check(reply, names, study.plan.evaluation.share),
     )
     return Evaluation(replies=dict(answers.replies), exchange=exchange(f"evaluate, seed {seed}", answers))
 
 
 def _check(reply: EvaluateReply, names: Sequence[str], share: Literal["curves", "summary"]) -> None:
     """Refuse figures that do not fit each other or what was asked for (ProtocolError)."""
-    expected = [*names, *([MEAN_OF_LOCAL] if any(name.startswith("local/") for name in names) else [])]
+    expected = [*names, *means_of_local(names)]
     if reply.candidates != [*expected, *reply.references] or len(set(reply.candidates)) < len(reply.candidates):
         raise ProtocolError("evaluate-reply: the candidates are not those asked for")
     if any(any(map(gt, figures[1::3], figures[2::3])) for figures in (getattr(reply, name) for name in METRICS)):
@@ -139,12 +165,9 @@ def _score(seed: int, site: str, reply: EvaluateReply, position: int) -> Score:
     return Score(
         site=site,
         seed=seed,
-        auroc=interval(reply.auroc),
-        auprc=interval(reply.auprc),
-        brier=interval(reply.brier),
-        ece=interval(reply.ece),
         negatives=counts(reply.negatives),
         positives=counts(reply.positives),
+        **{metric: interval(getattr(reply, metric)) for metric in METRICS},
     )
 
 
@@ -180,8 +203,10 @@ def _kind(name: str, federated: Sequence[str], references: set[str]) -> Kind:
         return "reference"
     if name in federated:
         return "federated"
-    if name == MEAN_OF_LOCAL:
+    if name.endswith(MEAN_OF_LOCAL):
         return "ensemble"
-    if name.startswith("local/"):
+    if LOCAL in name:
         return "local"
+    if name.endswith(PERSONAL):
+        return "personal"
     return "pooled"

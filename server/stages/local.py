@@ -5,9 +5,8 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict
 
 from common.boosting.model import Model, ModelHeader
-from common.messages import LocalReply, LocalRequest
+from common.messages import LOCAL, LocalReply, LocalRequest
 from common.plan import Repetition
-from common.stages import LocalStage
 from server.results import Exchange
 from server.stages.study import Study, chain_name, exchange
 
@@ -20,19 +19,19 @@ class LocalTrees(BaseModel):
     exchange: Exchange
 
 
-def run(study: Study, stage: LocalStage, header: ModelHeader, repetition: Repetition) -> dict[str, Model]:
+def run(study: Study, trees: int, header: ModelHeader, repetition: Repetition) -> dict[str, Model]:
     """Return each site's own model, by site name; a site that did not answer has none."""
     chain = chain_name("local", repetition)
     finished = study.checkpoint.recall(chain, LocalTrees)
     if finished is None:
         request = LocalRequest(
-            seed=repetition.seed, fold=repetition.fold, base_score=header.base_score, trees_wanted=stage.trees
+            seed=repetition.seed, fold=repetition.fold, base_score=header.base_score, trees_wanted=trees
         )
         answers = study.members.ask(
             dict.fromkeys(study.members.names, request),
             LocalReply,
             what=f"local, {repetition}",
-            check=lambda reply: study.check_trees(reply.trees, stage.trees),
+            check=lambda _, reply: study.check_trees(reply.trees, LOCAL, trees),
         )
         finished = LocalTrees(
             trees={site: tuple(tree.decode() for tree in reply.trees) for site, reply in answers.replies.items()},

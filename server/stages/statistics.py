@@ -62,7 +62,9 @@ def base_score(counts: list[tuple[int, int]]) -> float:
 
 def _exact(study: Study, asked: Layout) -> Statistics:
     requests = dict.fromkeys(study.members.names, StatisticsRequest())
-    answers = study.members.ask(requests, StatisticsReply, what="statistics", check=lambda reply: _check(reply, asked))
+    answers = study.members.ask(
+        requests, StatisticsReply, what="statistics", check=lambda _, reply: _check(reply, asked)
+    )
     sites = tuple(
         SiteSummary(
             name=site,
@@ -80,7 +82,10 @@ def _exact(study: Study, asked: Layout) -> Statistics:
 def _noised(study: Study, asked: Layout) -> Statistics:
     requests = dict.fromkeys(study.members.names, NoisedStatisticsRequest())
     answers = study.members.ask(
-        requests, NoisedStatisticsReply, what="statistics", check=lambda reply: _check_noised(reply, study.plan, asked)
+        requests,
+        NoisedStatisticsReply,
+        what="statistics",
+        check=lambda _, reply: _check_noised(reply, study.plan, asked),
     )
     known = {site: _cases(cut(reply.cells, asked).labels, study.plan) for site, reply in answers.replies.items()}
     sites = tuple(

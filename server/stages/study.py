@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from common.boosting.model import Model
 from common.boosting.validation import TreeLimits, validate_trees
-from common.messages import LARGEST_LEAF, MAXIMUM_TREE_BYTES, ModelUpdates, Payload
+from common.messages import LARGEST_LEAF, MAXIMUM_TREE_BYTES, ModelUpdates
+from common.payload import Payload
 from common.plan import Plan, Repetition
+from server.blobs import Blobs
 from server.checkpoints import Checkpoint
 from server.progress import Progress
-from server.results import Exchange
+from server.results import Exchange, SiteRound
+from server.tracking import Tracking
 from strategies.rounds.membership import Answers, Members
 
 R = TypeVar("R", bound=Payload)
@@ -20,20 +23,36 @@ R = TypeVar("R", bound=Payload)
 
 @dataclass
 class Study:
-    """A run under way."""
+    """A run under way.
+
+    ``modalities`` say of which each feature is; ``columns`` are those of each modality that networks are given,
+    ``widths`` those that features stages have added, by stage.
+    """
 
     plan: Plan
     members: Members
     checkpoint: Checkpoint
     progress: Progress
     feature_names: tuple[str, ...]
+    modalities: tuple[str, ...]
+    columns: Mapping[str, tuple[str, ...]]
+    blobs: Blobs
+    tracking: Tracking
+    widths: dict[str, int] = field(default_factory=dict)
     exchanges: list[Exchange] = field(default_factory=list)
     _held: dict[tuple[str, str], str] = field(default_factory=dict)
 
-    def check_trees(self, trees: list[bytes], at_most: int) -> None:
-        """Refuse trees that are not sound trees of this study's features and depth (ModelError)."""
+    def features_of(self, model: str) -> tuple[str, ...]:
+        """Name the columns that a model's trees see, in the order every site has them in."""
+        inputs = self.plan.inputs_of(model)
+        names = [name for name, of in zip(self.feature_names, self.modalities, strict=True) if of in inputs]
+        added = [name for name in inputs if name not in self.plan.modalities]
+        return (*names, *(f"{name} {place}" for name in added for place in range(self.widths[name])))
+
+    def check_trees(self, trees: list[bytes], model: str, at_most: int) -> None:
+        """Refuse trees that are not sound trees of a model's features and the plan's depth (ModelError)."""
         limits = TreeLimits(self.plan.trees.max_depth, LARGEST_LEAF, MAXIMUM_TREE_BYTES)
-        validate_trees(trees, features=len(self.feature_names), limits=limits, at_most=at_most)
+        validate_trees(trees, features=len(self.features_of(model)), limits=limits, at_most=at_most)
 
     def held(self, site: str, chain: str, model: Model) -> str:
         """Digest the site is believed to hold of a model's chain.
@@ -55,7 +74,7 @@ class Study:
         reply: type[R],
         *,
         what: str,
-        check: Callable[[R], None] | None = None,
+        check: Callable[[str, R], None] | None = None,
     ) -> Answers[R]:
         """Ask about models; a site that says it is behind is asked again with whole models.
 
@@ -80,7 +99,8 @@ class Study:
             missing={**first.missing, **second.missing},
             seconds=first.seconds + second.seconds,
             bytes_down=first.bytes_down + second.bytes_down,
-            bytes_up=first.bytes_up + second.bytes_up,
+            took={**first.took, **{site: first.seconds + seconds for site, seconds in second.took.items()}},
+            sizes={**first.sizes, **{site: first.sizes.get(site, 0) + size for site, size in second.sizes.items()}},
         )
 
 
@@ -89,6 +109,32 @@ def exchange(name: str, answers: Answers[R]) -> Exchange:
     return Exchange(name=name, seconds=answers.seconds, bytes_down=answers.bytes_down, bytes_up=answers.bytes_up)
 
 
+def at_sites(answers: Answers[R], losses: Mapping[str, tuple[float | None, float | None]]) -> dict[str, SiteRound]:
+    """Record what a round was at each site that answered.
+
+    Parameters
+    ----------
+    answers : Answers
+    losses : mapping of site name to (training loss, held-out loss)
+        None where withheld.
+    """
+    return {
+        site: SiteRound(
+            seconds=answers.took[site],
+            bytes_up=answers.sizes[site],
+            training_loss=losses[site][0],
+            held_out_loss=losses[site][1],
+        )
+        for site in answers.replies
+    }
+
+
 def chain_name(strategy: str, repetition: Repetition) -> str:
     """Name of one model's chain in keys and files."""
     return f"{strategy}-seed{repetition.seed}-fold{repetition.fold}"
+
+
+def mean_of_told(losses: Iterable[float | None]) -> float | None:
+    """Mean over the sites that tell theirs; None when no site does."""
+    told = [loss for loss in losses if loss is not None]
+    return sum(told) / len(told) if told else None

@@ -15,7 +15,8 @@ from rich.console import Console
 
 from common import extensions
 from common.exceptions import ConfigurationError, DeploymentError
-from common.plan import Data, Plan, Sites, Split, Synthetic, Trees
+from common.plan import Plan
+from common.plan_tables import Data, Sites, Split, Synthetic, Trees
 from common.stages import BoostingStage, EvaluateStage, StatisticsStage
 
 FEWEST_STAYS = 150

@@ -21,6 +21,7 @@ from rich.table import Table
 
 from common.clinical.examples import Examples
 from common.clinical.records import NONE, Records
+from common.crypto import keys
 from common.exceptions import ConfigurationError
 from common.tasks.base import Label, Task
 from simulations.benchmarks.base import fit, in_fresh_process
@@ -100,10 +101,11 @@ def to_grids(folder: str, cache: str) -> dict[str, float]:
     from client.cohorts.assembling import assemble
     from client.datasets import mimic_iv
     from client.datasets.base import ALL
+    from client.datasets.reading.cache import Cache
     from client.preprocessing.grid import hourly
 
     begin = time.perf_counter()
-    records = mimic_iv.read(Path(folder), ALL, {"measurements"}, Path(cache))
+    records = mimic_iv.read(Path(folder), ALL, {"measurements"}, Cache(Path(cache), keys.temporary()))
     cohort = assemble(records, _TASK, ["series"])
     assert cohort.series is not None
     grid = hourly(cohort.series, HOURS)

@@ -19,16 +19,13 @@ from rich.table import Table
 
 from client.cohorts.loading import load
 from client.datasets.base import ALL
+from client.datasets.reading.cache import Cache
 from common.boosting.model import Model, ModelHeader
 from common.boosting.transfer import pack
+from common.crypto import keys
 from common.exceptions import DeploymentError
-from common.messages import (
-    AdmissionRequest,
-    BoostRequest,
-    EvaluateRequest,
-    Payload,
-    StatisticsRequest,
-)
+from common.messages import AdmissionRequest, BoostRequest, EvaluateRequest, StatisticsRequest
+from common.payload import Payload
 from common.plan import Plan, from_json
 from common.tasks import base as tasks
 from simulations.benchmarks.base import FEWEST_STAYS, in_fresh_process, interpreter, trivial_plan
@@ -81,7 +78,7 @@ def answer_once(kind: str, settings: str, plan: str, feature_names: list[str]) -
     from common import records
     from common.actions import ACTION_OF
     from common.audit.event import Head
-    from common.messages import Header
+    from common.payload import Header
     from simulations.grid import InProcessGrid
 
     head = Head.genesis("coordinator")
@@ -101,7 +98,8 @@ def _answering(kind: str, folder: Path) -> Cost:
     plan = trivial_plan(1, STRATEGY, 1)
     generate(1, FEWEST_STAYS, 1, folder / "hospital")
     (settings,) = write_settings(plan, folder / "sites", folder / "hospital", {"site": ALL}).values()
-    cohort = load(plan.data.source, folder / "hospital", tasks.find(plan.task), ALL, plan.modalities, folder / "cache")
+    cache = Cache(folder / "cache", keys.temporary())
+    cohort = load(plan.data.source, folder / "hospital", tasks.find(plan.task), ALL, plan.modalities, cache)
     (seconds, modules, reply), process = in_fresh_process(
         answer_once, kind, str(settings), plan.to_json(), cohort.features.names
     )

@@ -21,9 +21,11 @@ from rich.table import Table
 from client.cohorts.films import choose
 from client.cohorts.loading import load
 from client.datasets.base import ALL
+from client.datasets.reading.cache import Cache
 from client.preprocessing.images import Form, batches
 from client.preprocessing.splits import fold_of
 from common import seeding
+from common.crypto import keys
 from common.metrics import Interval, bootstrap_intervals
 from common.tasks.base import find
 from simulations.synthetic.mimic_layout import generate
@@ -65,7 +67,7 @@ def read(folder: Path) -> Cases:
     """Read every hospital's folder below a folder."""
     parts = []
     for home in sorted(folder.iterdir()):
-        cohort = load("mimic_cxr", home, TASK, ALL, ("table", "images"), home / "cache")
+        cohort = load("mimic_cxr", home, TASK, ALL, ("table", "images"), Cache(home / "cache", keys.temporary()))
         assert cohort.images is not None
         films = choose(cohort.images, "last")
         rows = np.flatnonzero(films.present)

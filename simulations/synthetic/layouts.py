@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from common.exceptions import PlanError
-from common.plan import Synthetic
+from common.plan_tables import Synthetic
 from simulations.synthetic import eicu_layout, mimic_layout
 
 LAYOUTS = ("eicu", "mimic_iv", "mimic_cxr")

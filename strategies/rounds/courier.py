@@ -19,7 +19,8 @@ from common.actions import ACTION_OF
 from common.audit.event import Event, Head, Kind
 from common.audit.log import AuditLog
 from common.exceptions import ProtocolError
-from common.messages import NOT_AUDITED, REPLY_TO, Behind, Header, Payload, Refusal
+from common.messages import NOT_AUDITED, REPLY_TO, Behind
+from common.payload import Header, Payload, Refusal
 
 UNREADABLE = 1002
 """Flower error code of a reply whose content is malformed."""
@@ -53,14 +54,20 @@ class Network(Protocol):
 
 @dataclass(frozen=True)
 class Delivery:
-    """What came of one exchange, by node id."""
+    """What came of one exchange, by node id; ``took`` is the seconds until a reply was there, ``sizes`` its bytes."""
 
     replies: Mapping[int, tuple[Header, Payload]]
     missing: Mapping[int, str]
     returned: frozenset[int]
     seconds: float
     bytes_down: int
-    bytes_up: int
+    took: Mapping[int, float]
+    sizes: Mapping[int, int]
+
+    @property
+    def bytes_up(self) -> int:
+        """Bytes of all replies."""
+        return sum(self.sizes.values())
 
 
 @dataclass
@@ -112,7 +119,7 @@ class Courier:
         ids = list(self.grid.push_messages(list(packed.values())))
         waiting = {message_id: node for message_id, node in zip(ids, packed, strict=True) if message_id}
         missing = {node: "unreachable" for message_id, node in zip(ids, packed, strict=True) if not message_id}
-        arrived, returned = self._collect(waiting, not_awaited, start, deadline)
+        arrived, took, returned = self._collect(waiting, not_awaited, start, deadline)
         replies, refused = self._open(requests, names, arrived)
         missing |= refused
         for node in requests:
@@ -124,7 +131,8 @@ class Courier:
             returned=returned,
             seconds=self.clock() - start,
             bytes_down=sum(records.size(message.content) for message in packed.values()),
-            bytes_up=sum(records.size(message.content) for message in arrived.values() if message.has_content()),
+            took=took,
+            sizes={node: records.size(one.content) for node, one in arrived.items() if one.has_content()},
         )
 
     def _pack(self, requests: Mapping[int, Payload], deadline: float) -> dict[int, Message]:
@@ -147,24 +155,26 @@ class Courier:
 
     def _collect(
         self, waiting: dict[str, int], not_awaited: frozenset[int], start: float, deadline: float
-    ) -> tuple[dict[int, Message], frozenset[int]]:
+    ) -> tuple[dict[int, Message], dict[int, float], frozenset[int]]:
         arrived: dict[int, Message] = {}
+        took: dict[int, float] = {}
         returned: set[int] = set()
         while True:
             for message in self._pull([*waiting, *self._late]):
                 message_id = message.metadata.reply_to_message_id
                 if message_id in waiting:
-                    arrived[waiting.pop(message_id)] = message
-                elif (node := self._late.pop(message_id, None)) is not None and message.has_content():
-                    returned.add(node)
-                    late = {"run": self.run, "node": str(node), "kind": "late, not used"}
+                    node = waiting.pop(message_id)
+                    arrived[node], took[node] = message, self.clock() - start
+                elif (late_node := self._late.pop(message_id, None)) is not None and message.has_content():
+                    returned.add(late_node)
+                    late = {"run": self.run, "node": str(late_node), "kind": "late, not used"}
                     self.log.append(Event(Kind.MESSAGE_RECEIVED, late))
             waited = self.clock() - start
             if set(waiting.values()) <= not_awaited or waited >= deadline:
                 break
             self.wait(min(max(waited / 8, SHORTEST_WAIT), LONGEST_WAIT))  # at most an eighth is waited in vain
         self._late |= waiting
-        return arrived, frozenset(returned | (not_awaited & set(arrived)))
+        return arrived, took, frozenset(returned | (not_awaited & set(arrived)))
 
     def _pull(self, message_ids: list[str]) -> Iterable[Message]:
         return self.grid.pull_messages(message_ids) if message_ids else ()

@@ -14,8 +14,9 @@ from typing import Generic, TypeVar
 
 from common.audit.event import Event, Kind
 from common.exceptions import FedwardError, QuorumError
-from common.messages import Behind, Payload, Refusal
-from common.plan import Sites
+from common.messages import Behind
+from common.payload import Payload, Refusal
+from common.plan_tables import Sites
 from strategies.rounds.courier import Courier
 
 R = TypeVar("R", bound=Payload)
@@ -23,14 +24,23 @@ R = TypeVar("R", bound=Payload)
 
 @dataclass(frozen=True)
 class Answers(Generic[R]):
-    """Replies of one exchange by site name, sorted; who lacks trees; who is missing and why."""
+    """Replies of one exchange by site name, sorted; who lacks trees; who is missing and why.
+
+    ``took`` is the seconds until a site's reply was there, ``sizes`` its bytes.
+    """
 
     replies: Mapping[str, R]
     behind: Mapping[str, Behind]
     missing: Mapping[str, str]
     seconds: float
     bytes_down: int
-    bytes_up: int
+    took: Mapping[str, float]
+    sizes: Mapping[str, int]
+
+    @property
+    def bytes_up(self) -> int:
+        """Bytes of all replies, used or not."""
+        return sum(self.sizes.values())
 
 
 @dataclass
@@ -60,7 +70,7 @@ class Members:
         reply: type[R],
         *,
         what: str,
-        check: Callable[[R], None] | None = None,
+        check: Callable[[str, R], None] | None = None,
         may_be_behind: bool = False,
         lost: Collection[str] = (),
     ) -> Answers[R]:
@@ -74,7 +84,7 @@ class Members:
         what : str
             Names the exchange in errors and decisions ("fedxgb_bagging, seed 7, fold 0, round 3").
         check : callable, optional
-            Raises a FedwardError on a reply that must not be used; the site then counts as missing.
+            Given site and reply; raises a FedwardError on one that must not be used; the site then counts as missing.
         may_be_behind : bool
             Whether a site may answer that it lacks trees, and does not count as missing then.
         lost : collection of str
@@ -102,13 +112,15 @@ class Members:
                 missing[site] = f"refused: {body.reason}"
             elif isinstance(body, Behind) and may_be_behind:
                 behind[site] = body
-            elif problem := _problem(body, reply, check):
+            elif problem := _problem(site, body, reply, check):
                 missing[site] = problem
             else:
                 replies[site] = body  # type: ignore[assignment]
         self._note_absence(missing, {name for name in self.nodes if self.nodes[name] in delivery.returned})
         self._judge(missing, lost, what)
-        return Answers(replies, behind, missing, delivery.seconds, delivery.bytes_down, delivery.bytes_up)
+        took = {names[node]: seconds for node, seconds in delivery.took.items()}
+        sizes = {names[node]: size for node, size in delivery.sizes.items()}
+        return Answers(replies, behind, missing, delivery.seconds, delivery.bytes_down, took, sizes)
 
     def _note_absence(self, missing: Mapping[str, str], returned: set[str]) -> None:
         gone = {site for site, reason in missing.items() if not reason.startswith(("refused", "invalid"))}
@@ -129,12 +141,12 @@ class Members:
         )
 
 
-def _problem(body: Payload, reply: type[R], check: Callable[[R], None] | None) -> str:
+def _problem(site: str, body: Payload, reply: type[R], check: Callable[[str, R], None] | None) -> str:
     if not isinstance(body, reply):
         return "invalid reply: of another kind"
     try:
         if check:
-            check(body)
+            check(site, body)
     except FedwardError as error:
         return f"invalid reply: {error.public}"
     return ""

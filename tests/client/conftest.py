@@ -20,7 +20,8 @@ from common.audit.event import Entry, Head
 from common.audit.log import AuditLog
 from common.boosting.model import Model, ModelHeader
 from common.boosting.transfer import pack
-from common.messages import REPLY_TO, Behind, BoostRequest, Header, LocalRequest, Payload, Refusal
+from common.messages import REPLY_TO, Behind, BoostRequest, LocalRequest
+from common.payload import Header, Payload, Refusal
 from common.plan import Plan, from_json
 from simulations.synthetic.eicu_layout import generate
 from tests.reading import load_once

@@ -36,12 +36,12 @@ from common.messages import (
     AdmissionRequest,
     BoostReply,
     EvaluateRequest,
-    Payload,
-    Refusal,
     StatisticsReply,
     StatisticsRequest,
 )
+from common.payload import Payload, Refusal
 from common.plan import Plan
+from tests.reading import cache_in
 
 SECRET = "P-0042-Müller"
 ORDINARY = ["head_witnessed", "message_received", "plan_received", "data_opened", "message_sent"]
@@ -90,7 +90,7 @@ def test_an_ordinary_message_is_audited_step_by_step(ward: Any, hospitals: Path)
     assert dict(plan.details) == {"run": "run-1", "plan": ward.plan.digest, "task": "in_hospital_mortality"}
     table = ward.site.table(ward.plan)
     patients = len(set(table.patients.tolist()))
-    told = read("eicu", hospitals, Select("hospital", ("1",)), frozenset(), hospitals / "cache")
+    told = read("eicu", hospitals, Select("hospital", ("1",)), frozenset(), cache_in(hospitals / "cache"))
     assert dict(opened.details) == {
         "task": "in_hospital_mortality",
         "digest": told.digest,

@@ -35,13 +35,11 @@ from common.messages import (
     BoostRequest,
     EvaluateReply,
     EvaluateRequest,
-    Header,
     LocalReply,
-    Payload,
-    Refusal,
     StatisticsReply,
     StatisticsRequest,
 )
+from common.payload import Header, Payload, Refusal
 from common.plan import Plan
 from common.serialization import canonical
 
@@ -136,7 +134,10 @@ EVALUATE: dict[str, Change] = {
     "a candidate of its own": lambda reply: (
         EvaluateReply(
             **{**dict(reply), "candidates": [*reply.candidates, SECRET], "references": [*reply.references, SECRET][:-1]}
-            | {metric: [*getattr(reply, metric), 0, 0, 0] for metric in ("auroc", "auprc", "brier", "ece")}
+            | {
+                metric: [*getattr(reply, metric), 0, 0, 0]
+                for metric in ("auroc", "auprc", "min_se_ppv", "brier", "ece")
+            }
             | {side: [*getattr(reply, side), *[0] * SCORE_BINS] for side in ("negatives", "positives")}
         )
         if not reply.references
@@ -276,7 +277,7 @@ def test_a_loss_may_be_withheld(ward) -> None:  # type: ignore[no-untyped-def]
 
 
 HEADER = Header(run="run-1", sender="ward-1", head_sequence=1, head_hash="ab" * 32)
-FIGURES = ("auroc", "auprc", "brier", "ece", "negatives", "positives")
+FIGURES = ("auroc", "auprc", "min_se_ppv", "brier", "ece", "negatives", "positives")
 STRICT = Policy(minimum_cell=11)
 
 

@@ -18,7 +18,13 @@ import xgboost
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
+from sklearn.metrics import (
+    average_precision_score,
+    brier_score_loss,
+    log_loss,
+    precision_recall_curve,
+    roc_auc_score,
+)
 
 from client import site as sites
 from client.handlers.admission import admit
@@ -45,15 +51,14 @@ from common.messages import (
     EvaluateReply,
     EvaluateRequest,
     LocalReply,
-    Payload,
-    Refusal,
     StatisticsReply,
     StatisticsRequest,
 )
+from common.payload import Payload, Refusal
 from common.plan import Plan
 from strategies import fedxgb_bagging
 
-METRICS = ("auroc", "auprc", "brier", "ece")
+METRICS = ("auroc", "auprc", "min_se_ppv", "brier", "ece")
 Floats = NDArray[np.float64]
 
 
@@ -92,6 +97,7 @@ def test_admission_tells_names_and_schema_and_no_count(ward: Any) -> None:
         synthetic=True,
         schema_digest=table.schema_digest,
         feature_names=list(table.feature_names),
+        modalities=["table"] * len(table.feature_names),
         versions=software(),
     )
     assert {version.split("==")[0] for version in reply.versions} >= {"flwr", "numpy"}
@@ -251,6 +257,7 @@ def table_of(stays: int, positives: int, patients: int, **excluded: int) -> Tabl
         labels=(np.arange(stays) < positives).astype(np.int8),
         feature_names=("age",),
         units=("year",),
+        modalities=("table",),
         references={},
         excluded={rule: Lost(lost, lost, lost, stays) for rule, lost in excluded.items()},
         answers=(np.arange(stays)[:, None] < positives).astype(np.int8),
@@ -380,6 +387,7 @@ def second_implementation(labels: NDArray[np.int8], probabilities: Floats) -> di
     return {
         "auroc": roc_auc_score(labels, probabilities),
         "auprc": average_precision_score(labels, probabilities),
+        "min_se_ppv": max(min(pair) for pair in zip(*precision_recall_curve(labels, probabilities)[:2], strict=True)),
         "brier": brier_score_loss(labels, probabilities),
         "ece": calibration_error(labels, probabilities),
     }
@@ -420,7 +428,7 @@ def test_a_score_shipped_with_the_data_is_judged_unless_it_has_few_cases(
         return replace(table, references={"APACHE IVa": np.where(known(table), scores, np.nan)})
 
     build = sites.build
-    monkeypatch.setattr(sites, "build", lambda *arguments: shipped(build(*arguments)))
+    monkeypatch.setattr(sites, "build", lambda *arguments, **others: shipped(build(*arguments, **others)))
     ward = open_ward("ward-2", values=["2"])
     reply = ward.ask(evaluation(ward, {"fedxgb_bagging": [Model(ward.header())]}, [0]), score)
     assert (reply.candidates, reply.references) == (
@@ -528,7 +536,7 @@ def test_a_class_of_many_rows_of_few_people_is_small(
         return replace(table, labels=died.astype(np.int8)).select(np.tile(np.arange(len(side)), 3))
 
     build = sites.build
-    monkeypatch.setattr(sites, "build", lambda *arguments: thrice(build(*arguments)))
+    monkeypatch.setattr(sites, "build", lambda *arguments, **others: thrice(build(*arguments, **others)))
     ward = open_ward("ward-2", values=["2"])
     counts = ward.ask(StatisticsRequest(), count)
     evaluated = ward.ask(evaluation(ward, {"fedxgb_bagging": [Model(ward.header())]}, [0]), score)
@@ -575,8 +583,8 @@ def relabel(monkeypatch: pytest.MonkeyPatch, positive: Callable[[Table], NDArray
     """Let a site read its own tables with other outcomes."""
     build = sites.build
 
-    def relabelled(*arguments: Any) -> Table:
-        table = build(*arguments)
+    def relabelled(*arguments: Any, **others: Any) -> Table:
+        table = build(*arguments, **others)
         return replace(table, labels=positive(table).astype(np.int8))
 
     monkeypatch.setattr(sites, "build", relabelled)
@@ -633,7 +641,7 @@ def test_few_positives_train_and_a_fallback_is_in_the_sites_log_only(few: Any, r
     assert isinstance(alone, LocalReply)
     decisions = [entry.event.details["decision"] for entry in ward.entries if entry.event.kind == "decision"]
     assert decisions == [note for note in [NOTES[resampling, positives]] if note]
-    fold = ward.site.fold(ward.plan, 7, 0)
+    fold = ward.site.fold(ward.plan, "fedxgb_bagging", 7, 0)
     added = fold.labels[fold.original :]
     assert fold.labels[: fold.original].sum() == positives
     assert len(added) == (0 if resampling == "none" else fold.original - 2 * positives)
@@ -645,11 +653,11 @@ def test_the_loss_told_is_of_real_patients_not_of_copies(few: Any) -> None:
     ward = few("random_over", 12)
     reply = ask_both(ward)[0]
     assert isinstance(reply, BoostReply)
-    rows = ward.site.fold(ward.plan, 7, 0).original
+    rows = ward.site.fold(ward.plan, "fedxgb_bagging", 7, 0).original
     by_hand = -(12 * np.log(0.125) + (rows - 12) * np.log(0.875)) / rows
     assert reply.training_loss == pytest.approx(by_hand, abs=5.1e-4)
     assert reply.held_out_loss == pytest.approx(-np.log(0.875), abs=5.1e-4)
-    assert len(ward.site.fold(ward.plan, 7, 0).labels) > rows  # control: there are copies
+    assert len(ward.site.fold(ward.plan, "fedxgb_bagging", 7, 0).labels) > rows  # control: there are copies
 
 
 def test_three_deaths_of_57_can_be_worked_out_from_a_loss_by_hand() -> None:
@@ -676,8 +684,8 @@ def with_rows(monkeypatch: pytest.MonkeyPatch, training: tuple[int, int], held_o
     """Leave that many (rows, deaths) in the training fold and among the held-out patients."""
     build = sites.build
 
-    def smaller(*arguments: Any) -> Table:
-        table = build(*arguments)
+    def smaller(*arguments: Any, **others: Any) -> Table:
+        table = build(*arguments, **others)
         table = table.select(np.unique(table.patients, return_index=True)[1])
         away = splits.fold_of(table.patients, seed=7, folds=2) == 0
         rank = np.where(away, np.cumsum(away), np.cumsum(~away))

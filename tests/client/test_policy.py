@@ -20,10 +20,9 @@ from common.messages import (
     EvaluateReply,
     EvaluateRequest,
     LocalRequest,
-    Payload,
-    Refusal,
     StatisticsRequest,
 )
+from common.payload import Payload, Refusal
 from common.plan import Plan
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from client.settings import CoordinatorSettings, DataSettings, Policy, SiteSettings, read
+from client.settings import CoordinatorSettings, DataSettings, Policy, PrivacySettings, SiteSettings, read
 from common.exceptions import ConfigurationError
 
 SMALL = 'name = "alder"\n[data]\nsource = "eicu"\nfolder = "tables"\n'
@@ -26,6 +26,11 @@ tasks = ["in_hospital_mortality"]
 minimum_cohort = 50
 minimum_cell = 5
 share = "curves"
+
+[privacy]
+epsilon = 3.0
+delta = 1e-7
+unprotected = "refuse"
 
 [coordinator]
 address = "coordinator.example:8000"
@@ -55,6 +60,7 @@ def test_every_setting_is_read(tmp_path: Path) -> None:
         state="/var/lib/fedward",
         data=DataSettings(source="eicu", folder="tables", by="hospital", values=("56", "58")),
         policy=Policy(tasks=("in_hospital_mortality",), minimum_cohort=50, minimum_cell=5, share="curves"),
+        privacy=PrivacySettings(epsilon=3.0, delta=1e-7, unprotected="refuse"),
         coordinator=CoordinatorSettings(address="coordinator.example:8000", certificate="ca.crt", key="alder.key"),
     )
 
@@ -64,11 +70,12 @@ def test_what_is_left_out_allows_little(tmp_path: Path) -> None:
     settings = read(written(tmp_path, SMALL))
     assert settings.policy == Policy(tasks=(), minimum_cohort=20, minimum_cell=11, share="summary")
     assert (settings.state, settings.coordinator) == ("state", None)
+    assert settings.privacy == PrivacySettings(epsilon=None, delta=1e-6, unprotected="allow")
     assert (settings.data.by, settings.data.values) == ("all", ())
 
 
 CHANGES: dict[str, tuple[str, str, str]] = {
-    "unknown key": ('name = "alder"', 'name = "alder"\ndevice = "cuda"', "key 'device'"),
+    "unknown key": ('name = "alder"', 'name = "alder"\ncolour = "red"', "key 'colour'"),
     "unknown key in data": ('folder = "tables"', 'folder = "tables"\nregion = "west"', "key 'data.region'"),
     "unknown key in policy": ("minimum_cell = 5", "minimum_cells = 5", "key 'policy.minimum_cells'"),
     "unknown key of the coordinator": ('key = "alder.key"', 'key = "alder.key"\nport = 1', "key 'coordinator.port'"),
@@ -84,6 +91,11 @@ CHANGES: dict[str, tuple[str, str, str]] = {
     "boolean for a number": ("minimum_cohort = 50", "minimum_cohort = true", "key 'policy.minimum_cohort'"),
     "nobody is enough": ("minimum_cohort = 50", "minimum_cohort = 0", "key 'policy.minimum_cohort'"),
     "a cell that hides one value": ("minimum_cell = 5", "minimum_cell = 2", "key 'policy.minimum_cell'"),
+    "unknown key in privacy": ("epsilon = 3.0", "epsilom = 3.0", "key 'privacy.epsilom'"),
+    "nothing to spend": ("epsilon = 3.0", "epsilon = 0.0", "key 'privacy.epsilon'"),
+    "a delta of one": ("delta = 1e-7", "delta = 1.0", "key 'privacy.delta'"),
+    "no delta": ("delta = 1e-7", "delta = 0.0", "key 'privacy.delta'"),
+    "half a refusal": ('unprotected = "refuse"', 'unprotected = "ask"', "key 'privacy.unprotected'"),
     "unknown sharing": ('share = "curves"', 'share = "all"', "key 'policy.share'"),
     "infinity": ("minimum_cell = 5", "minimum_cell = inf", "key 'policy.minimum_cell': a date, infinity"),
     "date": ("minimum_cell = 5", "minimum_cell = 2026-01-01", "key 'policy.minimum_cell': a date"),

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from client.training.store import UNUSED_SECONDS, ModelStore
 from common.boosting.model import Model, ModelHeader
+from common.crypto import files, keys
+from tests.reading import KEY
 
 HEADER = ModelHeader(0.25, ("age", "gcs"))
 ONE = Model(HEADER).append([b'{"leaf":1}'])
@@ -22,34 +24,34 @@ THREE = TWO.append([b'{"leaf":4}'])
 
 def kept(folder: Path) -> ModelStore:
     """Return a store that received three rounds one after the other."""
-    store = ModelStore(folder)
+    store = ModelStore(folder, KEY)
     for model, before in ((ONE, HEADER.digest), (TWO, ONE.digest), (THREE, TWO.digest)):
         store.put(model, begins_with=before)
     return store
 
 
 def file_of(folder: Path, model: Model) -> Path:
-    return folder / f"{model.digest}.json"
+    return folder / model.digest
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {file.name: file.read_bytes() for file in folder.iterdir()}
+    return {file.name: files.read(file, KEY, file.name) for file in folder.iterdir()}
 
 
 def test_what_was_put_is_there_now_and_in_the_next_process(tmp_path: Path) -> None:
-    for store in (kept(tmp_path), ModelStore(tmp_path)):
+    for store in (kept(tmp_path), ModelStore(tmp_path, KEY)):
         assert [store.get(model.digest, HEADER) for model in (ONE, TWO, THREE)] == [ONE, TWO, THREE]
         assert store.get("00" * 32, HEADER) is None
 
 
 def test_the_model_without_trees_is_always_there(tmp_path: Path) -> None:
-    assert ModelStore(tmp_path).get(HEADER.digest, HEADER) == Model(HEADER)
+    assert ModelStore(tmp_path, KEY).get(HEADER.digest, HEADER) == Model(HEADER)
 
 
 def test_only_new_segments_are_written(tmp_path: Path) -> None:
     kept(tmp_path)
     file_of(tmp_path, ONE).unlink()
-    ModelStore(tmp_path).put(THREE, begins_with=TWO.digest)
+    ModelStore(tmp_path, KEY).put(THREE, begins_with=TWO.digest)
     assert sorted(contents(tmp_path)) == sorted(file_of(tmp_path, model).name for model in (TWO, THREE))
 
 
@@ -85,28 +87,38 @@ TORN = {
 def test_a_torn_or_changed_file_counts_as_absent_and_can_be_sent_again(tmp_path, tear) -> None:  # type: ignore[no-untyped-def]
     kept(tmp_path)
     file = file_of(tmp_path, TWO)
-    sound = file.read_bytes()
-    file.write_bytes(tear(sound))
-    assert file.read_bytes() != sound
-    store = ModelStore(tmp_path)
+    sound = files.read(file, KEY, file.name)
+    files.write(file, KEY, file.name, [tear(sound)])
+    assert files.read(file, KEY, file.name) != sound
+    store = ModelStore(tmp_path, KEY)
     assert [store.get(model.digest, HEADER) for model in (ONE, TWO, THREE)] == [ONE, None, None]
     store.put(TWO, begins_with=ONE.digest)
-    assert file.read_bytes() == sound
-    assert ModelStore(tmp_path).get(THREE.digest, HEADER) == THREE
+    assert files.read(file, KEY, file.name) == sound
+    assert ModelStore(tmp_path, KEY).get(THREE.digest, HEADER) == THREE
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-1], lambda data: data[:-1] + b"?", lambda data: data[90:]])
+def test_a_file_that_does_not_open_counts_as_absent(tmp_path, damage) -> None:  # type: ignore[no-untyped-def]
+    kept(tmp_path)
+    file = file_of(tmp_path, TWO)
+    assert b"leaf" not in file.read_bytes()
+    file.write_bytes(damage(file.read_bytes()))
+    assert ModelStore(tmp_path, KEY).get(TWO.digest, HEADER) is None
+    assert ModelStore(tmp_path, keys.temporary()).get(ONE.digest, HEADER) is None
 
 
 @pytest.mark.parametrize("lost", [ONE, TWO, THREE])
 def test_a_missing_parent_makes_all_that_follows_absent(tmp_path: Path, lost: Model) -> None:
     kept(tmp_path)
     file_of(tmp_path, lost).unlink()
-    found = [ModelStore(tmp_path).get(model.digest, HEADER) for model in (ONE, TWO, THREE)]
+    found = [ModelStore(tmp_path, KEY).get(model.digest, HEADER) for model in (ONE, TWO, THREE)]
     assert found == [model if len(model.segments) < len(lost.segments) else None for model in (ONE, TWO, THREE)]
 
 
 def test_a_file_under_another_models_name_counts_as_absent(tmp_path: Path) -> None:
     kept(tmp_path)
     file_of(tmp_path, TWO).replace(file_of(tmp_path, THREE))
-    assert ModelStore(tmp_path).get(THREE.digest, HEADER) is None
+    assert ModelStore(tmp_path, KEY).get(THREE.digest, HEADER) is None
 
 
 def test_what_an_interrupted_write_leaves_behind_does_no_harm(tmp_path: Path) -> None:
@@ -114,15 +126,15 @@ def test_what_an_interrupted_write_leaves_behind_does_no_harm(tmp_path: Path) ->
     data = file_of(tmp_path, THREE).read_bytes()
     file_of(tmp_path, THREE).unlink()
     (tmp_path / f".{THREE.digest}").write_bytes(data[:20])
-    store = ModelStore(tmp_path)
+    store = ModelStore(tmp_path, KEY)
     assert store.get(THREE.digest, HEADER) is None
     store.put(THREE, begins_with=TWO.digest)
-    assert ModelStore(tmp_path).get(THREE.digest, HEADER) == THREE
+    assert ModelStore(tmp_path, KEY).get(THREE.digest, HEADER) == THREE
 
 
 @pytest.mark.parametrize("header", [ModelHeader(0.3, HEADER.feature_names), ModelHeader(0.25, ("gcs", "age"))])
 def test_memory_and_disk_agree_that_another_header_is_another_model(tmp_path: Path, header: ModelHeader) -> None:
-    for store in (kept(tmp_path), ModelStore(tmp_path)):
+    for store in (kept(tmp_path), ModelStore(tmp_path, KEY)):
         assert store.get(THREE.digest, HEADER) == THREE  # control
         assert store.get(THREE.digest, header) is None
 
@@ -145,20 +157,20 @@ def test_what_was_not_used_for_thirty_days_is_removed_and_can_be_sent_again(tmp_
         last_used(file, NOW - age)
     last_used(file_of(tmp_path, THREE), NOW + days)  # by a clock that is ahead
     last_used(left, NOW - 31 * days)
-    store = ModelStore(tmp_path)
+    store = ModelStore(tmp_path, KEY)
     store.remove_unused(NOW)
     assert sorted(contents(tmp_path)) == sorted(file_of(tmp_path, model).name for model in (ONE, THREE))
     assert [store.get(model.digest, HEADER) for model in (ONE, TWO, THREE)] == [ONE, None, None]
     store.put(TWO, begins_with=ONE.digest)
-    assert ModelStore(tmp_path).get(THREE.digest, HEADER) == THREE
+    assert ModelStore(tmp_path, KEY).get(THREE.digest, HEADER) == THREE
 
 
 def test_a_model_that_is_read_is_in_use_with_all_it_continues(tmp_path: Path) -> None:
     kept(tmp_path)
     for model in (ONE, TWO, THREE):
         last_used(file_of(tmp_path, model), time.time() - UNUSED_SECONDS - 1)
-    ModelStore(tmp_path).get(TWO.digest, HEADER)
-    ModelStore(tmp_path).remove_unused(time.time())
+    ModelStore(tmp_path, KEY).get(TWO.digest, HEADER)
+    ModelStore(tmp_path, KEY).remove_unused(time.time())
     assert sorted(contents(tmp_path)) == sorted(file_of(tmp_path, model).name for model in (ONE, TWO))
 
 
@@ -199,13 +211,13 @@ def test_another_process_may_write_the_same_segment_at_once(tmp_path: Path, monk
         monkeypatch.setattr(Path, "replace", replace)
         with monkeypatch.context() as other:
             other.setattr(os, "getpid", lambda: 1)
-            ModelStore(tmp_path).put(ONE, begins_with=HEADER.digest)
+            ModelStore(tmp_path, KEY).put(ONE, begins_with=HEADER.digest)
         return replace(file, target)
 
     monkeypatch.setattr(Path, "replace", meanwhile)
-    ModelStore(tmp_path).put(ONE, begins_with=HEADER.digest)
+    ModelStore(tmp_path, KEY).put(ONE, begins_with=HEADER.digest)
     assert list(contents(tmp_path)) == [file_of(tmp_path, ONE).name]
-    assert ModelStore(tmp_path).get(ONE.digest, HEADER) == ONE
+    assert ModelStore(tmp_path, KEY).get(ONE.digest, HEADER) == ONE
 
 
 def test_files_are_the_sites_own(tmp_path: Path) -> None:
@@ -224,7 +236,7 @@ def test_any_chain_comes_back_in_the_next_process(tmp_path_factory, rounds, data
     for segment in rounds:
         models.append(models[-1].append(segment))
     known = data.draw(st.integers(0, len(rounds)))
-    store = ModelStore(folder)
+    store = ModelStore(folder, KEY)
     store.put(models[known], begins_with=HEADER.digest)
     store.put(models[-1], begins_with=models[known].digest)
-    assert [ModelStore(folder).get(model.digest, HEADER) for model in models] == models
+    assert [ModelStore(folder, KEY).get(model.digest, HEADER) for model in models] == models

@@ -31,6 +31,8 @@ def test_four_rows_by_hand():
     assert metrics.auroc(LABELS, PROBABILITIES) == 3.5 / 4
     # From the top: recall 1/2 at precision 1, then recall 1/2 more at precision 2/3.
     assert metrics.auprc(LABELS, PROBABILITIES) == pytest.approx(0.5 * 1 + 0.5 * 2 / 3)
+    # Thresholds .8, .4, .1: (Se, +P) are (1/2, 1), (1, 2/3), (1, 1/2).
+    assert metrics.min_se_ppv(LABELS, PROBABILITIES) == pytest.approx(2 / 3)
     assert metrics.brier(LABELS, PROBABILITIES) == pytest.approx((0.01 + 0.16 + 0.36 + 0.04) / 4)
     assert metrics.log_loss(LABELS, PROBABILITIES) == pytest.approx(-np.log(0.9 * 0.6 * 0.4 * 0.8) / 4)
     # Bins of a tenth: {.1: none died}, {.4, .4: one of two died}, {.8: died}.
@@ -47,6 +49,8 @@ def test_agrees_with_scikit_learn(table):
     assert metrics.auprc(labels, probabilities, weights) == pytest.approx(
         reference.average_precision_score(labels, probabilities, **options)
     )
+    precision, recall, _ = reference.precision_recall_curve(labels, probabilities, **options)
+    assert metrics.min_se_ppv(labels, probabilities, weights) == pytest.approx(np.minimum(precision, recall).max())
     assert metrics.brier(labels, probabilities, weights) == pytest.approx(
         reference.brier_score_loss(labels, probabilities, **options)
     )
@@ -128,6 +132,7 @@ def test_bootstrap_values_are_the_metrics_and_inside_their_interval():
     intervals = metrics.bootstrap_intervals(labels, probabilities, patients, np.random.default_rng(1))
     assert intervals["auroc"].value == pytest.approx(metrics.auroc(labels, probabilities))
     assert intervals["auprc"].value == pytest.approx(metrics.auprc(labels, probabilities))
+    assert intervals["min_se_ppv"].value == pytest.approx(metrics.min_se_ppv(labels, probabilities))
     assert intervals["brier"].value == pytest.approx(metrics.brier(labels, probabilities))
     assert intervals["ece"].value == pytest.approx(metrics.expected_calibration_error(labels, probabilities))
     for name in ("auroc", "auprc", "brier"):

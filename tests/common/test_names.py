@@ -14,8 +14,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from client.settings import read as read_settings
 from common.exceptions import ConfigurationError, PlanError
-from common.messages import Header
 from common.names import NAME, RUN_NAME, Name, RunName
+from common.payload import Header
 from common.plan import read as read_plan
 from server.provisioning import provision
 from server.settings import check_run_name

@@ -146,8 +146,8 @@ ALLOWED = {
     "split.foo": "folds, held_out",
     "trees.foo": "learning_rate, max_depth, min_child_weight, l2, row_fraction, column_fraction, bins",
     "stages.0.foo": "kind, features, ranges, epsilon",
-    "stages.1.foo": "kind, strategy, rounds, trees_per_round",
-    "stages.2.foo": "kind, trees",
+    "stages.1.foo": "kind, strategy, name, inputs, rounds, trees_per_round",
+    "stages.2.foo": "kind, trees, inputs",
     "stages.3.foo": "kind, share, bootstraps",
 }
 
@@ -175,7 +175,7 @@ WRONG: dict[str, tuple[str, Any, str]] = {
     "list for a table": ("split", [], "split"),
     "null for a table": ("sites", None, "sites"),
     "missing key": ("resampling", ..., "resampling"),
-    "missing key deep down": ("stages.2.trees", ..., "stages.2.local.trees"),
+    "missing key deep down": ("stages.1.rounds", ..., "stages.1.boosting.rounds"),
     "upper case name": ("name", "Trial", "name"),
     "name that ends with a hyphen": ("name", "trial-", "name"),
     "name with a line break": ("name", "trial\n", "name"),
@@ -241,6 +241,7 @@ CONTRADICTIONS: dict[str, tuple[str, Any, str]] = {
     "no privacy at all": ("stages.0.epsilon", 0.0, "key 'stages.0.statistics.epsilon'"),
     "no seed": ("seeds", [], "'seeds' lists at least one seed"),
     "modality twice": ("modalities", ["table", "codes", "table"], "'modalities' lists one twice"),
+    "films alone for trees": ("modalities", ["images", "volumes"], "a boosting stage needs a modality with columns"),
     "seed twice": ("seeds", [7, 7], "'seeds' lists at least one seed, each once"),
     "unknown task": ("task", "tomorrow", "'task' is unknown; known tasks: abnormal_film, "),
 }
@@ -304,7 +305,8 @@ def test_stages_in_another_order_are_refused(stages: list[Tree]) -> None:
 def test_one_strategy_twice_is_refused() -> None:
     assert accepted(changed("stages", [STATISTICS, BOOSTING, CYCLIC, EVALUATE]))
     text = refusal(changed("stages", [STATISTICS, BOOSTING, BOOSTING | {"rounds": 9}, EVALUATE]))
-    assert "one strategy twice" in text
+    assert "names two models alike" in text
+    assert accepted(changed("stages", [STATISTICS, BOOSTING, BOOSTING | {"name": "again"}, EVALUATE]))
 
 
 def test_every_problem_is_told_at_once() -> None:

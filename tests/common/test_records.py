@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from common import messages, records
 from common.actions import ACTION_OF
 from common.exceptions import ProtocolError
-from common.messages import REPLY_TO, SCORE_BINS, Behind, Header, Payload, Refusal
+from common.messages import REPLY_TO, SCORE_BINS, Behind
+from common.network_messages import NetworkRequest
+from common.payload import Header, Payload, Refusal
 
 HEADER = Header(run="run-1", sender="coordinator", head_sequence=3, head_hash="ab" * 32)
 KINDS: list[type[Payload]] = [*REPLY_TO, *REPLY_TO.values(), Behind, Refusal]
@@ -35,6 +37,9 @@ updates: dict[str, st.SearchStrategy[Any]] = {
     "trees": trees,
 }
 repetition = {"seed": st.integers(0, 2**31 - 1), "fold": counts}
+weights = st.binary(max_size=6)
+keeps = st.sampled_from(["nothing", "normalisation", "head"])
+network = {"stage": texts, **repetition}
 FIELDS: dict[type[Payload], dict[str, st.SearchStrategy[Any]]] = {
     messages.AdmissionRequest: {"plan_digest": digests},
     messages.AdmissionReply: {
@@ -43,6 +48,8 @@ FIELDS: dict[type[Payload], dict[str, st.SearchStrategy[Any]]] = {
         "schema_digest": digests,
         "feature_names": st.lists(texts, max_size=4),
         "versions": st.lists(texts, max_size=4),
+        "modalities": st.lists(texts, max_size=4),
+        "inputs": st.lists(texts, max_size=4),
     },
     messages.StatisticsRequest: {},
     messages.NoisedStatisticsRequest: {},
@@ -66,11 +73,28 @@ FIELDS: dict[type[Payload], dict[str, st.SearchStrategy[Any]]] = {
     },
     messages.LocalRequest: repetition | {"base_score": updates["base_score"], "trees_wanted": st.integers(1, 10_000)},
     messages.LocalReply: {"trees": trees},
+    messages.TrainRequest: network
+    | {
+        **{"round": counts, "weights": weights, "control": weights, "patients": counts, "keeps": keeps},
+        **{"controlled": st.booleans(), "proximal": st.floats(0, 100), "personal": st.floats(0, 100)},
+    },
+    messages.TrainReply: {
+        **{"modalities": st.lists(texts, min_size=1, max_size=4), "change": weights, "control": weights},
+        **{"ledger_sequence": counts, "ledger_hash": digests},
+        **{name: st.none() | st.floats(0, 1000) for name in ("training_loss", "validation_loss")},
+    },
+    messages.TrainAloneRequest: network | {"weights": weights},
+    messages.TrainAloneReply: {"weights": weights},
+    messages.EmbedRequest: network | {"weights": weights, "keeps": keeps},
+    messages.EmbedReply: {"width": counts},
     messages.EvaluateRequest: updates
     | {
         "seed": repetition["seed"],
         "folds": st.lists(counts, min_size=1, max_size=20),
         "candidates": st.lists(texts, max_size=4),
+        "networks": st.lists(texts, max_size=4),
+        "keeps": st.lists(keeps, max_size=4),
+        "weights": st.lists(weights, max_size=4),
     },
     Behind: {"lacking": st.lists(digests, min_size=1, max_size=4)},
     Refusal: {"code": st.from_regex(r"[A-Za-z]{1,40}", fullmatch=True), "reason": texts},
@@ -108,7 +132,7 @@ def evaluate_replies(draw: st.DrawFn) -> messages.EvaluateReply:
     return messages.EvaluateReply(
         candidates=candidates,
         references=references,
-        **{metric: filled(figures, 3, figures_told) for metric in ("auroc", "auprc", "brier", "ece")},
+        **{metric: filled(figures, 3, figures_told) for metric in ("auroc", "auprc", "min_se_ppv", "brier", "ece")},
         **{side: filled(counts, SCORE_BINS, bins_told) for side in ("negatives", "positives")},
     )
 
@@ -135,8 +159,9 @@ def test_every_kind_has_its_own_word_and_every_request_its_action() -> None:
     assert len({kind.kind for kind in KINDS}) == len(KINDS)
     assert set(ACTION_OF) == set(REPLY_TO)
     assert len(set(ACTION_OF.values())) == len(ACTION_OF)
-    declared = {kind for kind in Payload.__subclasses__() if kind not in (Header, messages.ModelUpdates)}
-    assert declared | set(messages.ModelUpdates.__subclasses__()) == set(KINDS)
+    shared = (messages.ModelUpdates, NetworkRequest)
+    declared = {kind for kind in Payload.__subclasses__() if kind not in (Header, *shared)}
+    assert declared | {kind for base in shared for kind in base.__subclasses__()} == set(KINDS)
 
 
 @every_kind
@@ -156,6 +181,7 @@ def example(kind: type[Payload]) -> Payload:
     """One payload of a kind with something in every field."""
     count, text, digest, tree = 12, "x", "cd" * 32, b"tree"
     several = {"base_score": 0.25, "targets": [digest], "origins": [digest], "segments": [1], "sizes": [1]}
+    network = {"stage": text, "seed": 1, "fold": 0}
     samples: dict[type[Payload], dict[str, Any]] = {
         messages.AdmissionRequest: {"plan_digest": digest},
         messages.AdmissionReply: {
@@ -163,7 +189,9 @@ def example(kind: type[Payload]) -> Payload:
             "synthetic": True,
             "schema_digest": digest,
             "feature_names": [text],
+            "modalities": [text],
             "versions": [text],
+            "inputs": [text],
         },
         messages.StatisticsRequest: {},
         messages.NoisedStatisticsRequest: {},
@@ -180,10 +208,25 @@ def example(kind: type[Payload]) -> Payload:
         messages.BoostReply: {"trees": [tree], "training_loss": 0.5, "held_out_loss": 0.25},
         messages.LocalRequest: {"seed": 1, "fold": 0, "base_score": 0.25, "trees_wanted": 2},
         messages.LocalReply: {"trees": [tree]},
-        messages.EvaluateRequest: {**several, "trees": [tree], "seed": 1, "folds": [0], "candidates": [text]},
+        messages.TrainRequest: {
+            **{**network, "round": 1, "weights": tree, "control": b"", "patients": 0},
+            **{"proximal": 0.5, "keeps": "nothing", "controlled": False, "personal": 0.0},
+        },
+        messages.TrainReply: {
+            **{"modalities": [text], "change": tree, "control": tree, "ledger_sequence": 1, "ledger_hash": digest},
+            **{"training_loss": 0.5, "validation_loss": 0.25},
+        },
+        messages.TrainAloneRequest: {**network, "weights": tree},
+        messages.TrainAloneReply: {"weights": tree},
+        messages.EmbedRequest: {**network, "weights": tree, "keeps": "head"},
+        messages.EmbedReply: {"width": 64},
+        messages.EvaluateRequest: {
+            **{**several, "trees": [tree], "seed": 1, "folds": [0], "candidates": [text]},
+            **{"networks": [text], "keeps": ["nothing"], "weights": [tree]},
+        },
         messages.EvaluateReply: {
             **{"candidates": ["a", "b"], "references": ["b"]},
-            **{metric: [0.25] * 6 for metric in ("auroc", "auprc", "brier", "ece")},
+            **{metric: [0.25] * 6 for metric in ("auroc", "auprc", "min_se_ppv", "brier", "ece")},
             **{side: [1] * (2 * SCORE_BINS) for side in ("negatives", "positives")},
         },
         Behind: {"lacking": [digest]},
@@ -232,6 +275,9 @@ def test_declared_fields_are_named_beside_an_unknown_one() -> None:
 OPTIONAL = {
     *((messages.StatisticsReply, field) for field in ("patients", "stays", "positives")),
     *((messages.BoostReply, field) for field in ("training_loss", "held_out_loss")),
+    *((messages.TrainReply, field) for field in ("training_loss", "validation_loss")),
+    *((messages.EvaluateRequest, field) for field in ("networks", "keeps", "weights")),
+    (messages.AdmissionReply, "inputs"),
 }
 FIELDS_OF_ALL = [
     pytest.param(kind, record, field, id=f"{kind.kind} {record} {field}")

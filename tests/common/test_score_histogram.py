@@ -78,6 +78,7 @@ def test_binned_metrics_keep_their_bounds(table):
     half_width = ((counts.negatives + counts.positives) * half_widths).sum() / len(labels)
     assert abs(got["ece"] - metrics.expected_calibration_error(labels, probabilities)) <= half_width + slack
     assert abs(got["brier"] - metrics.brier(labels, probabilities)) <= 2 * half_width + slack
+    assert got["min_se_ppv"] <= metrics.min_se_ppv(labels, probabilities) + slack
 
 
 @given(tables)
@@ -90,6 +91,7 @@ def test_scores_at_bin_centres_lose_nothing(table):
     assert got["brier"] == pytest.approx(metrics.brier(labels, centred))
     assert got["ece"] == pytest.approx(metrics.expected_calibration_error(labels, centred))
     assert got["auroc"] == pytest.approx(roc_auc_score(labels, centred))
+    assert got["min_se_ppv"] == pytest.approx(metrics.min_se_ppv(labels, centred))
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2)), min_size=1, max_size=3))

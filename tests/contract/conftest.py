@@ -38,6 +38,7 @@ import pytest
 from client.cohorts import loading
 from client.datasets.base import ALL, Dataset, Select, find, names
 from common.clinical.records import Records
+from tests.reading import cache_in
 
 pytest.register_assert_rewrite("tests.contract.checking")
 EXAMPLES = Path(__file__).parent / "examples"
@@ -86,5 +87,5 @@ def read(source: Source, tmp_path: Path) -> Callable[..., Records]:
             source.name, folder, select, changes.get("parts", source.dataset.PARTS), changes.get("cache", cache)
         )
 
-    cache = tmp_path / "cache"
+    cache = cache_in(tmp_path / "cache")
     return read_

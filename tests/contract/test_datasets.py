@@ -17,8 +17,9 @@ from client.cohorts import loading
 from client.datasets.base import ALL, SYNTHETIC_MARKER, Select, find, names
 from common.clinical.records import PARTS, Records
 from common.exceptions import ConfigurationError, DataError
-from common.plan import Sites
+from common.plan_tables import Sites
 from tests.contract.checking import TYPES, check, names_somebody, rows, same, schema, tables
+from tests.reading import cache_in
 
 
 def state(folder: Path) -> dict[str, tuple[bytes, int]]:
@@ -58,7 +59,7 @@ def test_reading_again_is_the_same_with_and_without_the_cache(
 ) -> None:
     first = read()
     assert same(read(), first)
-    assert same(read(cache=tmp_path / "other"), first)
+    assert same(read(cache=cache_in(tmp_path / "other")), first)
     elsewhere = shutil.copytree(source.folder, tmp_path / "elsewhere")
     assert same(read(elsewhere), first)
 
@@ -161,7 +162,7 @@ def test_nothing_is_written_outside_the_cache(
         (tmp_path / name).mkdir()
     monkeypatch.chdir(tmp_path / "work")
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
-    loading.read(source.name, copy, ALL, source.dataset.PARTS, tmp_path / "cache")
+    loading.read(source.name, copy, ALL, source.dataset.PARTS, cache_in(tmp_path / "cache"))
     assert state(copy) == before
     assert not [*(tmp_path / "work").iterdir(), *(tmp_path / "temporary").iterdir()]
     assert {path.name for path in tmp_path.iterdir()} <= {"copy", "work", "temporary", "cache"}

@@ -105,7 +105,7 @@ def scores_of(name, seed, distance, labels, rng):
         at_home = 0.1 if name == f"local/{site}" else 0.0
         probability = 1 / (1 + np.exp(2.3 - rng.normal(size=len(outcome)) * 0.9 - (distance + at_home) * outcome))
         if site == WITHHELD:
-            yield Score(site=site, seed=seed, auroc=None, auprc=None, brier=None, ece=None)
+            yield Score(site=site, seed=seed, auroc=None, auprc=None, min_se_ppv=None, brier=None, ece=None)
             continue
         histograms.append(score_bins(outcome, probability))
         found = bootstrap_intervals(outcome, probability, np.arange(len(outcome)), rng, 100)

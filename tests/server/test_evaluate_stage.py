@@ -24,7 +24,7 @@ GRID = score_histogram.edges(SCORE_BINS)
 
 def reply(names, references=(), **fields):
     """Reply of a site that shares what is given and withholds the rest."""
-    nothing = {key: [] for key in ("auroc", "auprc", "brier", "ece", "negatives", "positives")}
+    nothing = {key: [] for key in ("auroc", "auprc", "min_se_ppv", "brier", "ece", "negatives", "positives")}
     return EvaluateReply(candidates=[*names, *references], references=list(references), **{**nothing, **fields})
 
 
@@ -36,6 +36,11 @@ def counted(labels, probabilities):
 def scores(found, name):
     (candidate,) = [one for one in found if one.name == name]
     return {(score.seed, score.site): score for score in candidate.scores}
+
+
+def seen(table):
+    """Let the model see the whole table in both folds."""
+    return {("m", fold): table for fold in (0, 1)}
 
 
 def test_overall_by_hand():
@@ -63,7 +68,7 @@ def test_overall_of_a_run_is_the_pooled_auroc_within_the_binning_bound(trial):
     labels, predicted = [], []
     for file in one.files.values():
         table = open_site(file).table(one.plan)
-        held_out, values = held_out_probabilities(table, one.plan, 7, [0, 1], {"m": models})
+        held_out, values = held_out_probabilities(table, one.plan, 7, [0, 1], {"m": models}, seen(table))
         assert held_out.all()
         labels.append(table.labels)
         predicted.append(values["m"])
@@ -84,9 +89,9 @@ def test_each_patient_is_scored_by_the_model_that_has_not_seen_it(trial):
     table = site.table(one.plan)
     header = ModelHeader(found.base_score, table.feature_names)
     first, second = Model(header), Model(ModelHeader(0.9, table.feature_names))
-    held_out, values = held_out_probabilities(table, one.plan, 7, [0, 1], {"m": [first, second]})
+    held_out, values = held_out_probabilities(table, one.plan, 7, [0, 1], {"m": [first, second]}, seen(table))
     assert set(np.round(values["m"], 6)) == {round(found.base_score, 6), 0.9}
-    fold = site.fold(one.plan, 7, 0)
+    fold = site.fold(one.plan, "fedxgb_bagging", 7, 0)
     expected = probability(score((), header, fold.held_out.features))
     of_first = np.isin(table.patients, fold.held_out.patients)
     assert (values["m"][of_first] == expected).all()
@@ -117,7 +122,14 @@ def test_a_plan_for_figures_gets_figures(trial):
 
 
 def test_withheld_figures_are_none_and_the_order_of_sites_does_not_matter():
-    told = reply(["m"], auroc=[0.7, 0.6, 0.8], auprc=[0.3, 0.2, 0.4], brier=[0.1, 0.1, 0.1], ece=[0.0, 0.0, 0.1])
+    told = reply(
+        ["m"],
+        auroc=[0.7, 0.6, 0.8],
+        auprc=[0.3, 0.2, 0.4],
+        min_se_ppv=[0.3, 0.2, 0.4],
+        brier=[0.1, 0.1, 0.1],
+        ece=[0.0, 0.0, 0.1],
+    )
     for order in (("a", "b"), ("b", "a")):
         replies = {site: {"a": told, "b": reply(["m"])}[site] for site in order}
         found = scores(candidates({3: replies}, ["m"], 100), "m")

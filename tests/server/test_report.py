@@ -71,7 +71,7 @@ def test_hostile_names_are_escaped():
 
 
 def test_every_candidate_and_site_appears(page):
-    for metric in ("AUROC", "AUPRC", "Brier score", "Calibration error"):
+    for metric in ("AUROC", "AUPRC", "min(Se, +P)", "Brier score", "Calibration error"):
         head, *rows = page.tables[metric]
         assert [text for text, _ in head[1:]] == [*LABELS, "APACHE IVa"]
         assert [row[0][0] for row in rows] == ["All patients", *SIZES]
@@ -79,7 +79,13 @@ def test_every_candidate_and_site_appears(page):
 
 @pytest.mark.parametrize(
     ("metric", "title"),
-    [("auroc", "AUROC"), ("auprc", "AUPRC"), ("brier", "Brier score"), ("ece", "Calibration error")],
+    [
+        ("auroc", "AUROC"),
+        ("auprc", "AUPRC"),
+        ("min_se_ppv", "min(Se, +P)"),
+        ("brier", "Brier score"),
+        ("ece", "Calibration error"),
+    ],
 )
 def test_figures_in_tables_are_those_of_the_results(results, page, metric, title):
     by_name = {c.name: {s.site: getattr(s, metric) for s in c.scores} for c in results.candidates}

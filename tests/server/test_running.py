@@ -26,7 +26,15 @@ def test_a_whole_run_writes_everything(trial, monkeypatch):
     found = one.run()
     written = {path.name for path in one.folder.iterdir()} - {"checkpoint.sqlite-wal", "checkpoint.sqlite-shm"}
     files = {f"{name}-seed7-fold0.json" for name in MODELS}
-    bookkeeping = {"plan.json", "progress.jsonl", "checkpoint.sqlite", "lock", "metrics.json", "report.html"}
+    bookkeeping = {
+        "plan.json",
+        "progress.jsonl",
+        "checkpoint.sqlite",
+        "lock",
+        "metrics.json",
+        "metrics.jsonl",
+        "report.html",
+    }
     assert written == files | bookkeeping
     assert results.read(one.folder / "metrics.json") == found
     assert (one.folder / "plan.json").read_text() == one.plan.to_json()
@@ -126,7 +134,9 @@ def test_an_unknown_strategy_is_refused_before_anything_is_there(trial, small_pl
     stages = with_rounds(1)
     stages[1]["strategy"] = "fedxgb_guess"
     one = trial({"stages": stages})
-    with pytest.raises(PlanError, match="unknown strategy 'fedxgb_guess'; known: fedxgb_bagging, fedxgb_cyclic"):
+    with pytest.raises(
+        PlanError, match="unknown strategy 'fedxgb_guess'; known for trees: fedxgb_bagging, fedxgb_cyclic"
+    ):
         one.run()
     assert not one.folder.exists()
     assert not one.settings.state.exists()

@@ -16,6 +16,7 @@ from client.preprocessing.grid import hourly
 from common.exceptions import ConfigurationError
 from simulations import per_person_files
 from simulations.benchmarks import base, etl
+from tests.reading import cache_in
 
 VARIABLES = {
     **{220045: "heart_rate", 220179: "systolic_pressure", 220180: "diastolic_pressure", 220181: "mean_pressure"},
@@ -47,7 +48,7 @@ def test_both_ways_find_the_same(hospital: Path, tmp_path: Path) -> None:
     people = tmp_path / "people"
     per_person_files.split(hospital / "icu" / "chartevents.csv.gz", people, 2 * etl.EVENTS_OF_STAY)
     stays = pd.read_csv(hospital / "icu" / "icustays.csv", parse_dates=["intime", "outtime"])
-    records = mimic_iv.read(hospital, ALL, {"measurements"}, tmp_path / "cache")
+    records = mimic_iv.read(hospital, ALL, {"measurements"}, cache_in(tmp_path / "cache"))
     cohort = assemble(records, etl._TASK, ["series"])
     assert cohort.series is not None
     grid = hourly(cohort.series, etl.HOURS)

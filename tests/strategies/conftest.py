@@ -12,7 +12,7 @@ from flwr.app import Context, Message
 
 from common import records
 from common.audit.log import AuditLog
-from common.messages import Header, Payload
+from common.payload import Header, Payload
 from simulations.grid import InProcessGrid
 from strategies.rounds.courier import Courier
 

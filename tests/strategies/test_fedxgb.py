@@ -12,7 +12,7 @@ from client.training.boosting import grow
 from common.boosting.model import Model, ModelHeader
 from common.boosting.scoring import score
 from common.boosting.trees import split_new_trees
-from common.plan import Trees
+from common.plan_tables import Trees
 from strategies import fedxgb_bagging, fedxgb_cyclic
 
 SITES = ("alder", "birch", "cedar")

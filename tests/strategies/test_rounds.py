@@ -16,8 +16,16 @@ from common import records
 from common.audit.event import Kind
 from common.audit.log import AuditLog
 from common.exceptions import AuditError, ModelError, QuorumError
-from common.messages import Behind, BoostReply, LocalReply, LocalRequest, Refusal, StatisticsReply, StatisticsRequest
-from common.plan import Sites
+from common.messages import (
+    Behind,
+    BoostReply,
+    LocalReply,
+    LocalRequest,
+    StatisticsReply,
+    StatisticsRequest,
+)
+from common.payload import Refusal
+from common.plan_tables import Sites
 from strategies.rounds.courier import LONGEST_REASON, LONGEST_WAIT, Courier
 from strategies.rounds.membership import Members
 
@@ -296,10 +304,10 @@ def test_a_refusal_is_passed_on_and_the_site_is_waited_for_again(three, members,
 
 
 def test_a_reply_that_fails_its_check_is_not_used(three, members):
-    def check(reply):
+    def check(site, reply):
         raise ModelError("tree 0: node 2 splits on a feature outside 0 to 3")
 
-    answers = ask(members(three, rule(quorum=1, on_missing="continue")), check=lambda reply: None)
+    answers = ask(members(three, rule(quorum=1, on_missing="continue")), check=lambda site, reply: None)
     assert list(answers.replies) == list(NAMES)
     with pytest.raises(QuorumError, match="birch: invalid reply: tree 0: node 2 splits on a feature"):
         ask(members(three, rule("fail")), check=check)

@@ -1,15 +1,15 @@
 """Files that took long to make, kept between readings under the digest of everything they depend on.
 
-They hold patient data, as the source beside them does, in the clear: the folder and the files are for
-their owner alone. An entry is there as a whole or not at all, whatever was killed when: it is made
-under another name, flushed to the disk, renamed, and counts only once it is sealed with its digest.
+They hold patient data, so they are encrypted, each under a key of its own that the site key wraps; the folder
+and the files are for their owner alone. An entry is there as a whole or not at all, whatever was killed when: it is
+made under another name, flushed to the disk, renamed, and counts only once it is sealed with its digest. The seal is
+encrypted too, so that nobody without the key can make one. What does not open is made anew.
 
 An entry belongs to the sources it was made for. When one of them changes, or is read in another way, a
 new entry takes the place of the old, and entries that no source is at any more are removed, with what
 killed processes left of them. One that somebody still reads stays until the next is made.
 
-Bytes are written and read here, by :meth:`Cache.content`, except those of event extracts, which DuckDB
-writes and reads under the paths that :meth:`Cache.file` gives.
+In clear are the digests of sources and the names of entries, which tell nothing of a patient.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ import errno
 import fcntl
 import hashlib
 import os
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple
 
-from common.exceptions import DataError
+from common.crypto import files
+from common.crypto.at_rest import HEADER, SiteKey
+from common.exceptions import DataError, EncryptionError
 from common.serialization import canonical, digest_json, parse, write_atomic
 
 FULL = "the disk is full"
@@ -35,22 +36,43 @@ REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Note(NamedTuple):
-    """What the bytes of a file were, and the state it had then."""
+    """What the bytes of a file were, and the state it had then; of an entry those behind its header."""
 
     sha256: str
     state: list[int]
 
 
+@dataclass(frozen=True)
+class Entry:
+    """A derived file in the cache."""
+
+    path: Path
+    key: SiteKey
+
+    def stream(self) -> Iterator[bytes]:
+        """Yield its content in pieces, each authenticated.
+
+        Raises
+        ------
+        EncryptionError
+            It was changed; the next reading makes it anew.
+        """
+        try:
+            yield from files.stream(self.path, self.key, self.path.name)
+        except EncryptionError:
+            _seal(self.path).unlink(missing_ok=True)
+            raise
+
+
 class Cache:
     """A folder of derived files; several threads and processes may use it at once.
-
-    Used as a context, the files it gave out stay until the end of it; otherwise another's reading of a
-    source that has changed may remove them.
 
     Parameters
     ----------
     folder : Path
         Created when needed; made accessible to its owner only.
+    key : SiteKey
+        Opens the entries.
 
     Raises
     ------
@@ -58,27 +80,25 @@ class Cache:
         When the folder cannot be created or protected.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, key: SiteKey) -> None:
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder.chmod(0o700)
         except OSError as error:
             raise DataError(f"no cache folder can be kept here: {error.strerror}", file="cache") from None
-        self._folder = folder
+        self._folder, self._key = folder, key
         self._held: list[int] | None = None
 
-    def __enter__(self) -> Cache:
-        """Hold what is given out from now on."""
-        self._held = []
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Let go of what was given out."""
-        for descriptor in self._held or ():
-            os.close(descriptor)
-        self._held = None
+    @contextmanager
+    def holding(self) -> Iterator[Cache]:
+        """Keep what is given out until the end; otherwise another's reading of a changed source may remove it."""
+        held = Cache(self._folder, self._key)
+        descriptors = held._held = list[int]()
+        try:
+            yield held
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
 
     def digest(self, path: Path) -> str:
         """Return the SHA-256 of a file's bytes, remembered for as long as the file was not touched.
@@ -96,16 +116,20 @@ class Cache:
             known = Note(_sha256(path), state)
             if _state(path) != state:
                 raise DataError("the file changes while it is read", file=path.name, fix="read it when it is complete")
-            _note(note, known)
+            with enough_space():
+                write_atomic(note, canonical(known._asdict()))
         return known.sha256
 
     def content(self, name: str, source: Path, inputs: Any, make: Callable[[], bytes]) -> bytes:
-        """Return the bytes made of some inputs; parameters and errors as for :meth:`file`."""
-        with Cache(self._folder) as holding:
-            return holding.file(name, source, inputs, lambda file, _: _write(file, make())).read_bytes()
+        """Return the bytes made of some inputs; parameters and errors as for :meth:`entry`."""
+        with self.holding() as kept:
+            try:
+                return b"".join(kept.entry(name, source, inputs, lambda _: [make()]).stream())
+            except EncryptionError:  # changed since it was sealed
+                return b"".join(kept.entry(name, source, inputs, lambda _: [make()]).stream())
 
-    def file(self, name: str, source: Path, inputs: Any, make: Callable[[Path, Path], None]) -> Path:
-        """Return the file made of some inputs; it is made when it is not there or damaged.
+    def entry(self, name: str, source: Path, inputs: Any, make: Callable[[Path], Iterable[bytes]]) -> Entry:
+        """Return the entry made of some inputs; it is made when it is not there, damaged, or under another key.
 
         Parameters
         ----------
@@ -116,8 +140,8 @@ class Cache:
         inputs : JSON value
             All that the content depends on: digests of files, settings, code.
         make : callable
-            Writes the file at the first path; may use a folder at the second path, which is for that
-            alone. One makes a file, others who want it wait.
+            Gives the content in pieces; may keep temporary files without a name in the folder it is told, nothing of
+            a patient in clear. One makes an entry, others who want it wait.
 
         Raises
         ------
@@ -127,9 +151,9 @@ class Cache:
         stem = f"{name}-{digest_json(inputs)}"
         with self._alone(stem):
             file = self._folder / stem
-            new = not self._sealed(stem)
+            new = not self._sealed(file)
             if new:
-                self._make(stem, make)
+                self._make(file, make)
             at = self._folder / f"{name}-{_of(source)}.at"
             if not at.exists() or at.read_text() != stem:
                 with enough_space():
@@ -139,22 +163,13 @@ class Cache:
                 fcntl.flock(self._held[-1], fcntl.LOCK_SH)
         if new:
             self._prune(name)
-        return file
+        return Entry(file, self._key)
 
-    def _make(self, stem: str, make: Callable[[Path, Path], None]) -> None:
-        file, partial, aside = (self._folder / f"{stem}{end}" for end in ("", ".partial", ".aside"))
-        self._remove(stem)  # damaged, or left by one who was killed
-        try:
-            with enough_space():
-                aside.mkdir(mode=0o700)
-                make(partial, aside)
-                _flush(partial)
-                found = _sha256(partial)
-                partial.replace(file)
-                _note(self._seal(stem), Note(found, _state(file)))
-        finally:
-            partial.unlink(missing_ok=True)
-            shutil.rmtree(aside, ignore_errors=True)
+    def _make(self, file: Path, make: Callable[[Path], Iterable[bytes]]) -> None:
+        self._remove(file)  # damaged, or left by one who was killed
+        with enough_space():
+            files.write(file, self._key, file.name, make(self._folder))
+        self._note(file)
 
     def _prune(self, name: str) -> None:
         """Remove the entries of a name that no source is at; not those that somebody makes or holds."""
@@ -166,7 +181,7 @@ class Cache:
             with suppress(BlockingIOError), self._alone(stem, fcntl.LOCK_EX | fcntl.LOCK_NB) as lock:
                 if (self._folder / stem).exists():
                     self._require_unread(self._folder / stem)
-                self._remove(stem)
+                self._remove(self._folder / stem)
                 lock.unlink()
 
     @staticmethod
@@ -177,26 +192,30 @@ class Cache:
         finally:
             os.close(descriptor)
 
-    def _remove(self, stem: str) -> None:
-        self._seal(stem).unlink(missing_ok=True)  # first: without it the rest counts for nothing
-        shutil.rmtree(self._folder / f"{stem}.aside", ignore_errors=True)
-        for path in (self._folder / stem, self._folder / f"{stem}.partial", *self._folder.glob(f".{stem}.*")):
+    def _remove(self, file: Path) -> None:
+        _seal(file).unlink(missing_ok=True)  # first: without it the rest counts for nothing
+        for path in (file, *self._folder.glob(f".{file.name}.*")):
             path.unlink(missing_ok=True)
 
-    def _seal(self, stem: str) -> Path:
-        return self._folder / f"{stem}.seal"
-
-    def _sealed(self, stem: str) -> bool:
-        file, seal = self._folder / stem, self._seal(stem)
-        known = _read(seal)
-        if known is None or not file.exists():
+    def _sealed(self, file: Path) -> bool:
+        seal = _seal(file)
+        try:
+            known = Note(**parse(files.read(seal, self._key, seal.name)))
+        except (OSError, ValueError, TypeError, EncryptionError):
             return False
-        if known.state == (state := _state(file)):
+        if not file.exists():
+            return False
+        if known.state == _state(file):
             return True
-        if _sha256(file) != known.sha256:
+        if _sha256(file, HEADER) != known.sha256:  # a header changes when the site's key does
             return False
-        _note(seal, Note(known.sha256, state))
+        self._note(file)
         return True
+
+    def _note(self, file: Path) -> None:
+        seal, note = _seal(file), Note(_sha256(file, HEADER), _state(file))
+        with enough_space():
+            files.write(seal, self._key, seal.name, [canonical(note._asdict())])
 
     @contextmanager
     def _alone(self, stem: str, how: int = fcntl.LOCK_EX) -> Iterator[Path]:
@@ -233,27 +252,14 @@ def _state(path: Path) -> list[int]:
     return [found.st_size, found.st_ino, found.st_mtime_ns, found.st_ctime_ns]
 
 
-def _note(note: Path, content: Note) -> None:
-    with enough_space():
-        write_atomic(note, canonical(content._asdict()))
+def _seal(file: Path) -> Path:
+    return file.with_name(f"{file.name}.seal")
 
 
-def _sha256(path: Path) -> str:
+def _sha256(path: Path, beginning: int = 0) -> str:
     with path.open("rb") as file:
+        file.seek(beginning)
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _write(file: Path, content: bytes) -> None:
-    file.write_bytes(content)
-
-
-def _flush(path: Path) -> None:
-    path.chmod(0o600)
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

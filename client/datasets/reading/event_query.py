@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from client.datasets.reading.csv import FORM
 from client.datasets.reading.event_table import EventTable
@@ -34,15 +33,6 @@ CREATE TABLE items (
     position SMALLINT, id BIGINT, variable VARCHAR, low DOUBLE, high DOUBLE, units VARCHAR[],
     adding DOUBLE, factor DOUBLE, percent BOOLEAN, whole BOOLEAN
 )"""
-COUNT = "SELECT count(*) FROM read_parquet(?)"
-LOAD = """
-SELECT person, admission, seconds, item, CASE WHEN isfinite(value) THEN value ELSE 'nan' END AS value
-FROM read_parquet(?, file_row_number=true) WHERE file_row_number >= ? AND file_row_number < ?"""
-PLAUSIBLE = """
-SELECT item, count(*), count(*) FILTER (value = '-inf'), count(*) FILTER (value = 'inf'),
-    count(*) FILTER (value IS NULL)
-FROM read_parquet(?) GROUP BY item ORDER BY item"""
-
 _CONVERTED = "(CASE WHEN percent AND told > 1 THEN told / 100 ELSE told END + adding) * factor"
 _VALUE = """
     CASE WHEN converted < low THEN '-inf'::FLOAT WHEN converted > high THEN 'inf'::FLOAT
@@ -60,25 +50,29 @@ def insert(columns: int) -> str:
     return f"INSERT INTO items VALUES ({', '.join('?' * columns)})"
 
 
-def copy(table: EventTable, header: Sequence[str], pipe: str, file: Path) -> str:
-    """Return the SQL that writes the wanted events of a table; it stops at the first fault it meets."""
+def copy(table: EventTable, header: Sequence[str], pipe: str, to: str) -> str:
+    """Return the SQL that writes the wanted events of a table in any order; it stops at the first fault it meets.
+
+    A line an event, as :data:`client.datasets.reading.event_rows.ROW` says.
+    """
     # Most rows are of unwanted items: beyond that their item is a number, nothing is asked of them.
     cells = f"SELECT * FROM ({_cells(table, header, pipe)}) WHERE CASE WHEN number IS NULL THEN {_STOP} ELSE true END"
+    columns = {
+        "TRY_CAST(person_cell AS BIGINT)": 16,
+        "coalesce(TRY_CAST(admission_cell AS BIGINT), -1)": 16,
+        _SECONDS[table.clock]: 16,
+        "position": 4,
+        f"coalesce({_VALUE}, 'nan')::BIT::UINTEGER": 8,
+    }
+    line = " || ".join(f"lpad(hex({column}), {digits}, '0')" for column, digits in columns.items())
     wanted = f"""
-SELECT
-    TRY_CAST(person_cell AS BIGINT) AS person,
-    coalesce(TRY_CAST(admission_cell AS BIGINT), -1) AS admission,
-    {_SECONDS[table.clock]} AS seconds,
-    position AS item,
-    {_VALUE} AS value
+SELECT {line}
 FROM (
     SELECT *, {_CONVERTED} AS converted
     FROM (SELECT *, TRY_CAST(value_cell AS DOUBLE) AS told FROM ({cells}) JOIN items ON number = id)
     WHERE CASE WHEN {_fault(table)} IS NULL THEN value_cell <> '' ELSE {_STOP} END
-)
-ORDER BY ALL"""
-    target = str(file).replace("'", "''")
-    return f"COPY ({wanted}) TO '{target}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 250_000)"
+)"""
+    return f"COPY ({wanted}) TO '{to}' (FORMAT csv, HEADER false, USE_TMP_FILE false)"
 
 
 def first_implausible(table: EventTable, header: Sequence[str], pipe: str, rows: int) -> str:

@@ -1,14 +1,14 @@
-"""Event tables of hundreds of millions of rows: only the wanted items, checked and converted, kept as Parquet.
+"""Event tables of hundreds of millions of rows: only the wanted items, checked and converted, kept encrypted.
 
-The text is piped to DuckDB, which parses, checks, filters and sorts out of core. Every row must have
-a whole number as its item; the other cells of a row are checked where its item is wanted and it has
-a value. Memory is bounded whatever the file's size.
+The text is piped to DuckDB, which parses, checks and filters it. Every row must have a whole number as its item; the
+other cells of a row are checked where its item is wanted and it has a value. Memory is bounded whatever the file's
+size, and nothing of it is on the disk in clear.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, astuple
 from pathlib import Path
@@ -18,9 +18,10 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from client.datasets.reading import event_query, event_table, progress
-from client.datasets.reading.cache import FULL, REFUSED, ROOM, Cache
+from client.datasets.reading import event_query, event_rows, event_slices, event_table, progress
+from client.datasets.reading.cache import FULL, REFUSED, ROOM, Cache, Entry
 from client.datasets.reading.csv import header_of, locate
+from client.datasets.reading.event_rows import Spool, received
 from client.datasets.reading.event_table import EventTable
 from client.datasets.reading.piping import piped
 from common.clinical.plausible import EXAMPLES, FEW, Implausible
@@ -29,17 +30,17 @@ from common.serialization import canonical, digest, parse
 
 THREADS = 4
 MEMORY = "768MB"
-"""What DuckDB may use at once; beyond it, it sorts on disk, in the cache folder."""
+"""What DuckDB may use at once."""
 NAMED = 200
 """Rows with implausible values that are looked for."""
 SLICE = 2_000_000
-"""Events loaded at once."""
-CODE = tuple(Path(file) for file in (__file__, event_query.__file__, event_table.__file__))
+"""Events sorted and loaded at once, more or less; beyond it they wait on the disk, encrypted."""
+CODE = (__file__, event_query.__file__, event_rows.__file__, event_slices.__file__, event_table.__file__)
 """What an extract's content depends on besides its inputs."""
 
 
 class Events(NamedTuple):
-    """Some events, sorted by person, admission, time, item and value.
+    """Events of some people, all of each, sorted by person, admission, time, item and value.
 
     Attributes
     ----------
@@ -60,8 +61,8 @@ class Events(NamedTuple):
     value: NDArray[np.float32]
 
 
-def extract(path: Path, table: EventTable, cache: Cache) -> Path:
-    """Return the Parquet file of a table's wanted events, made when there is none of these very inputs.
+def extract(path: Path, table: EventTable, cache: Cache) -> Entry:
+    """Return a table's wanted events, extracted when they were not from these very inputs.
 
     Raises
     ------
@@ -70,25 +71,25 @@ def extract(path: Path, table: EventTable, cache: Cache) -> Path:
         most values of an item are implausible.
     """
     name, inputs = _key(path, table, cache)
-    file = cache.file(name, path, inputs, lambda file, aside: _make(path, table, file, aside))
+    entry = cache.entry(name, path, inputs, lambda folder: _make(path, table, folder))
     size = path.stat().st_size
     progress.current()(path.name, size, size)  # done, also where it was kept from before
-    return file
+    return entry
 
 
 def _key(path: Path, table: EventTable, cache: Cache) -> tuple[str, list[Any]]:
     """Name an extract, and all that its content depends on."""
-    code = [digest(file.read_bytes()) for file in CODE]
+    code = [digest(Path(file).read_bytes()) for file in CODE]
     return path.name.partition(".")[0], [cache.digest(path), asdict(table), code, duckdb.__version__]
 
 
-def load(file: Path) -> Iterator[Events]:
-    """Load the events of an extract, :data:`SLICE` rows at a time, in order."""
+def load(entry: Entry) -> Iterator[Events]:
+    """Load the events of an extract, about :data:`SLICE` rows at a time."""
     with duckdb.connect(config={"threads": THREADS, "memory_limit": MEMORY, "temp_directory": ""}) as connection:
-        (rows,) = connection.execute(event_query.COUNT, [str(file)]).fetchone() or (0,)
-        for first in range(0, rows, SLICE):
-            found = connection.execute(event_query.LOAD, [str(file), first, first + SLICE]).fetchnumpy()
-            yield Events(*(np.asarray(found[name]) for name in Events._fields))
+        for found in event_slices.slices(connection, entry):
+            told = np.ma.filled(found["value"], np.nan)  # DuckDB takes NaN for NULL, and NumPy masks it
+            found["value"] = np.where(np.isfinite(told), told, np.float32(np.nan))
+            yield Events(**found)
 
 
 def implausible(path: Path, table: EventTable, cache: Cache, units: Mapping[str, str]) -> tuple[Implausible, ...]:
@@ -102,10 +103,8 @@ def implausible(path: Path, table: EventTable, cache: Cache, units: Mapping[str,
         Unit of each variable.
     """
     name, inputs = _key(path, table, cache)
-    file = extract(path, table, cache)
-    with duckdb.connect(config={"threads": THREADS, "memory_limit": MEMORY, "temp_directory": ""}) as connection:
-        counts = connection.execute(event_query.PLAUSIBLE, [str(file)]).fetchall()
-    outside = [(table.items[position], *numbers) for position, *numbers in counts if any(numbers[1:])]
+    counts = event_slices.counts(extract(path, table, cache)).tolist()
+    outside = [(item, *numbers) for item, numbers in zip(table.items, counts, strict=True) if any(numbers[1:])]
     if not outside:
         return ()
     rows: dict[str, list[int]] = parse(cache.content(f"{name}-implausible", path, inputs, lambda: _find(path, table)))
@@ -124,32 +123,43 @@ def implausible(path: Path, table: EventTable, cache: Cache, units: Mapping[str,
 def _find(path: Path, table: EventTable) -> bytes:
     """Tell the first rows with implausible values by item; the table is read only as far as needed."""
     rows: dict[str, list[int]] = {}
-    with _connection(table, None) as connection, piped(path) as pipe:
+    with _connection(table) as connection, piped(path) as pipe:
         query = event_query.first_implausible(table, header_of(path), pipe, NAMED)
         for row, position in sorted(connection.execute(query).fetchall()):
             rows.setdefault(str(table.items[position].id), []).append(row)
     return canonical(rows)
 
 
-def _make(path: Path, table: EventTable, file: Path, aside: Path) -> None:
+def _make(path: Path, table: EventTable, folder: Path) -> Iterator[bytes]:
     header = header_of(path)
     if absent := sorted(set(table.columns) - set(header)):
         raise DataError(f"required columns are missing: {', '.join(absent)}", file=path.name)
-    with _connection(table, aside) as connection:
-        refusal = _copy(connection, path, table, header, file)
+    with _connection(table) as connection, Spool(folder, SLICE, len(table.items)) as spool:
+        refusal = _copy(connection, path, table, header, spool)
+        if refusal is None:
+            _require_plausible(path, table, spool.counts.tolist())
+            refusal = yield from _sort(connection, spool)
         if refusal is not None:
             # Raised out here, so that DuckDB's error with its quoted line is not even this one's context.
             raise _why(refusal, connection, path, table, header)
-        _require_plausible(connection, path, table, file)
 
 
 def _copy(
-    connection: duckdb.DuckDBPyConnection, path: Path, table: EventTable, header: Sequence[str], file: Path
+    connection: duckdb.DuckDBPyConnection, path: Path, table: EventTable, header: Sequence[str], spool: Spool
 ) -> str | None:
-    """Write the extract; return what DuckDB refuses it for."""
+    """Fill the spool; return what DuckDB refuses the table for."""
     try:
-        with piped(path) as pipe:
-            connection.execute(event_query.copy(table, header, pipe, file))
+        with piped(path) as pipe, received(spool) as to:
+            connection.execute(event_query.copy(table, header, pipe, to))
+    except duckdb.Error as error:
+        return str(error)
+    return None
+
+
+def _sort(connection: duckdb.DuckDBPyConnection, spool: Spool) -> Generator[bytes, None, str | None]:
+    """Empty the spool; return what DuckDB cannot do it for."""
+    try:
+        yield from event_slices.pack(connection, spool.counts, spool.slices())
     except duckdb.Error as error:
         return str(error)
     return None
@@ -162,7 +172,7 @@ def _why(
     if any(os.strerror(code) in refusal for code in REFUSED):
         return DataError(FULL, file="cache", fix=ROOM)
     if refusal.startswith("Out of Memory"):
-        return DataError("too little memory, or disk in the cache folder, to sort its events", file=path.name, fix=ROOM)
+        return DataError("too little memory to read its events", file=path.name)
     if (fault := locate(path, len(header))) is not None:
         return fault
     row, role, item = None, "", 0
@@ -174,22 +184,21 @@ def _why(
     return DataError("an unusable cell", file=path.name, row=row, field=field, fix=fix)
 
 
-def _require_plausible(connection: duckdb.DuckDBPyConnection, path: Path, table: EventTable, file: Path) -> None:
+def _require_plausible(path: Path, table: EventTable, counts: Sequence[Sequence[int]]) -> None:
     """Refuse an item most of whose values lie outside its range, which is what a wrong unit looks like."""
-    for position, values, *outside in connection.execute(event_query.PLAUSIBLE, [str(file)]).fetchall():
+    for item, (values, *outside) in zip(table.items, counts, strict=True):
         if sum(outside) > max(FEW, values / 2):
-            item = table.items[position]
             name, field = f"{item.variable} (item {table.called(item.id)})", table.field("value", item.id)
             limits = f"{name} is expected between {item.low:g} and {item.high:g}"
             raise DataError("most values are implausible", file=path.name, field=field, fix=limits)
 
 
 @contextmanager
-def _connection(table: EventTable, aside: Path | None) -> Iterator[duckdb.DuckDBPyConnection]:
+def _connection(table: EventTable) -> Iterator[duckdb.DuckDBPyConnection]:
     config: dict[str, str | bool | int | float | list[str]] = {
         "threads": THREADS,
         "memory_limit": MEMORY,
-        "temp_directory": str(aside or ""),
+        "temp_directory": "",  # its spill would be in clear
         "preserve_insertion_order": False,
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from client.datasets.reading.cache import Entry
 from client.datasets.reading.event_table import EventTable
 from client.datasets.reading.events import Events, load
 from client.datasets.reading.placing import VARIABLES, Placed, in_order, items, key, totals
@@ -73,23 +73,23 @@ def table(name: str) -> EventTable:
 
 
 def measurements(
-    extracts: Sequence[tuple[EventTable, Path]], also: Sequence[Placed], whereabouts: Whereabouts
+    extracts: Sequence[tuple[EventTable, Entry]], also: Sequence[Placed], whereabouts: Whereabouts
 ) -> tuple[Measurements, Counter[str]]:
     """Return what was measured in admissions, and how many values are left out for what reason.
 
     Parameters
     ----------
-    extracts : sequence of (table, file)
+    extracts : sequence of (table, entry)
         Event tables with their extracts.
     also : sequence of Placed
         What other tables tell.
     whereabouts : Whereabouts
     """
     parts, left_out = list(also), Counter[str]()
-    for wanted, file in extracts:
+    for wanted, entry in extracts:
         variable = np.array([VARIABLES.index(item.variable) for item in wanted.items], np.int16)
-        for events in load(file):
-            rows = whereabouts.rows(events, file.name)
+        for events in load(entry):
+            rows = whereabouts.rows(events, entry.path.name)
             belongs, plausible = rows != NONE, ~np.isnan(events.value)
             strange = ~belongs & (events.admission == NONE) & np.isin(events.person, whereabouts.person)
             left_out["values outside hospital admissions"] += int(strange.sum())

@@ -16,6 +16,7 @@ import client.__main__ as client_line
 from client.cohorts.loading import read
 from client.datasets.base import ALL
 from simulations.synthetic.eicu_layout import generate
+from tests.reading import cache_in
 
 Row = dict[str, str]
 Check = Callable[..., tuple[int, str]]
@@ -115,7 +116,7 @@ def test_no_identifier_and_no_value_is_ever_told(check: Check, folder: Path) -> 
         rewrite(folder, table, lambda _, row: {k: f"CANARY{v}" if k in keys else v for k, v in row.items()})
     rewrite(folder, "patient", lambda n, row: row | ({"admissionweight": "987.125"} if n == 3 else {}))
     (folder / "CANARY-film.png").write_bytes(b"")
-    records = read("eicu", folder, ALL, frozenset(), folder / "cache")
+    records = read("eicu", folder, ALL, frozenset(), cache_in(folder / "cache"))
     assert str(records.patients.identifier[0]).startswith("CANARY"), "the control: it is read"
     code, shown = check(folder)
     assert code == 0

@@ -15,10 +15,12 @@ import pytest
 from client.cohorts import loading
 from client.cohorts.loading import load, read, sites
 from client.datasets.base import ALL, Select
+from client.datasets.reading.cache import Cache
 from client.preprocessing.splits import fold_of
 from common.clinical.records import Admissions, Patients, Records, Stays
 from common.exceptions import ConfigurationError
 from common.tasks.base import find
+from tests.reading import cache_in
 
 NOWHERE = Path("nowhere")
 NONE_WANTED: frozenset[str] = frozenset()
@@ -42,7 +44,7 @@ def source(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """A source of 200 people that remembers what it was asked."""
     asked: list[Any] = []
 
-    def answer(folder: Path, select: Select, parts: Collection[str], cache: Path) -> Records:
+    def answer(folder: Path, select: Select, parts: Collection[str], cache: Cache) -> Records:
         asked.append((folder, select, parts, cache))
         return people(*(f"p{number}" for number in range(200)))
 
@@ -94,9 +96,10 @@ def test_parts_are_even_and_independent_of_the_folds() -> None:
 
 
 @pytest.mark.parametrize("select", [ALL, Select("unit", ("1", "2"))])
-def test_what_the_source_divides_by_is_passed_on(source: SimpleNamespace, select: Select) -> None:
-    read("made", NOWHERE, select, frozenset({"measurements"}), Path("cache"))
-    assert source.asked == [(NOWHERE, select, frozenset({"measurements"}), Path("cache"))]
+def test_what_the_source_divides_by_is_passed_on(source: SimpleNamespace, select: Select, tmp_path: Path) -> None:
+    cache = cache_in(tmp_path)
+    read("made", NOWHERE, select, frozenset({"measurements"}), cache)
+    assert source.asked == [(NOWHERE, select, frozenset({"measurements"}), cache)]
     assert sites("made", NOWHERE, "unit") == {"unit-1": Select("unit", ("1",))}
 
 

@@ -48,6 +48,7 @@ def modalities() -> list[Modality]:
             start=TIME.copy(),
             end=TIME + 1,
             vocabulary=("10:I10",),
+            prediction=TIME + 2,
         ),
         Texts(**bounds(), kind=np.full(4, "radiology"), text=np.array(["secret"] * 4, object), time=TIME.copy()),
     ]

@@ -25,6 +25,7 @@ from client.datasets.reading.dicom import dicom_pixels
 from client.datasets.reading.dicom_header import paths_of_dicomdir, read_film
 from common.clinical.records import Images, Records
 from common.exceptions import DataError
+from tests.reading import cache_in
 
 SECRET = "SMITH-77"
 STORED = np.arange(48, dtype=np.uint16).reshape(6, 8) * 80  # 0 to 3760
@@ -136,7 +137,7 @@ def damaged(change: dict[str, Any] | Callable[[Dataset], None], number: int = 1)
 
 
 def read(folder: Path) -> tuple[Records, Images]:
-    records = dicom.read(folder, ALL, {"images"}, folder / "cache")
+    records = dicom.read(folder, ALL, {"images"}, cache_in(folder / "cache"))
     assert records.images is not None
     return records, records.images
 

@@ -23,6 +23,7 @@ from common.exceptions import ConfigurationError, DataError
 from common.tasks.base import find
 from simulations.synthetic.eicu_columns import HEADERS
 from simulations.synthetic.eicu_layout import generate
+from tests.reading import cache_in
 
 TASK = find("in_hospital_mortality")
 Row = dict[str, str]
@@ -107,11 +108,11 @@ def load(folder: Path, content: Folder | None = None, select: Select = ALL) -> T
     """Read a folder, written first when it has content, as the table that trees are trained on."""
     if content is not None:
         write(folder, content)
-    return build(loading.load("eicu", folder, TASK, select, ("table",), folder / "cache"), 0)
+    return build(loading.load("eicu", folder, TASK, select, ("table",), cache_in(folder / "cache")), 0)
 
 
 def records(folder: Path, select: Select = ALL) -> Records:
-    return eicu.read(folder, select, (), folder / "cache")
+    return eicu.read(folder, select, (), cache_in(folder / "cache"))
 
 
 def value(table: Table, patient: str, name: str) -> float:
@@ -244,7 +245,7 @@ def test_a_site_without_any_outcome_is_refused_with_what_each_rule_lost(tmp_path
 @pytest.mark.parametrize("part", ["images", "notes"])
 def test_what_the_source_does_not_hold_is_refused(tmp_path: Path, part: Any) -> None:
     with pytest.raises(ConfigurationError, match="data source 'eicu' holds no"):
-        loading.load("eicu", write(tmp_path, tables()), TASK, ALL, ("table", part), tmp_path / "cache")
+        loading.load("eicu", write(tmp_path, tables()), TASK, ALL, ("table", part), cache_in(tmp_path / "cache"))
 
 
 def test_each_admission_and_stay_has_its_times_on_a_clock_of_the_admission(tmp_path: Path) -> None:

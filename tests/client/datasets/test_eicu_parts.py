@@ -14,6 +14,7 @@ from client.datasets.reading.eicu_measurements import wanted
 from common.clinical.records import Records
 from common.exceptions import DataError
 from tests.contract.examples import eicu as example
+from tests.reading import cache_in
 
 BOTH = frozenset({"measurements", "diagnoses"})
 STAY = "9000003"
@@ -29,7 +30,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def read(folder: Path, select: Select = ALL) -> Records:
-    return eicu.read(folder, select, BOTH, folder.parent / "cache")
+    return eicu.read(folder, select, BOTH, cache_in(folder.parent / "cache"))
 
 
 def table(folder: Path, name: str, rows: list[dict[str, str]]) -> None:

@@ -24,6 +24,7 @@ from client.preprocessing.grid import hourly
 from client.preprocessing.table import Table, build
 from common.tasks.base import find
 from simulations.synthetic.eicu_columns import HEADERS
+from tests.reading import cache_in
 
 FOLDER = Path(os.environ.get("FEDWARD_DATA", "/nonexistent")) / "eicu_demo"
 TASK = find("in_hospital_mortality")
@@ -121,7 +122,7 @@ def rows(name: str) -> list[dict[str, str]]:
 
 
 def test_measurements_and_codes_agree_with_a_plain_count(tmp_path: Path) -> None:
-    records = eicu.read(FOLDER, ALL, ("measurements", "diagnoses"), tmp_path / "cache")
+    records = eicu.read(FOLDER, ALL, ("measurements", "diagnoses"), cache_in(tmp_path / "cache"))
     part, diagnoses = records.measurements, records.diagnoses
     assert part is not None
     assert diagnoses is not None
@@ -142,7 +143,7 @@ def test_measurements_and_codes_agree_with_a_plain_count(tmp_path: Path) -> None
 
 
 def test_the_series_tasks_are_defined_on_the_demo(tmp_path: Path) -> None:
-    cohort = load("eicu", FOLDER, find("in_hospital_mortality_48h"), ALL, ("series",), tmp_path / "cache")
+    cohort = load("eicu", FOLDER, find("in_hospital_mortality_48h"), ALL, ("series",), cache_in(tmp_path / "cache"))
     stays = rows("patient")
     several = Counter(row["patienthealthsystemstayid"] for row in stays)
     recorded = {row["patientunitstayid"] for row in rows("apacheapsvar")}

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from client.datasets.reading import events, progress
-from client.datasets.reading.cache import Cache
 from client.datasets.reading.event_table import EventTable, Item
 from client.datasets.reading.events import extract, implausible, load
 from common.clinical.plausible import EXAMPLES
+from tests.reading import cache_in
 
 TABLE = EventTable(
     (
@@ -56,7 +56,7 @@ def expected(cells: list[tuple[int, str]]) -> dict[str, tuple[int, int, int, int
 def test_it_agrees_with_plain_python(tmp_path_factory: pytest.TempPathFactory, drawn) -> None:
     folder = tmp_path_factory.mktemp("events")
     cells = PLAUSIBLE + drawn
-    path, cache = write(folder, cells), Cache(folder / "cache")
+    path, cache = write(folder, cells), cache_in(folder / "cache")
     found = implausible(path, TABLE, cache, UNITS)
     told = {
         each.field.rpartition(": ")[2]: (each.values, each.below, each.above, each.uneven, each.rows) for each in found
@@ -67,13 +67,13 @@ def test_it_agrees_with_plain_python(tmp_path_factory: pytest.TempPathFactory, d
 
 
 def test_places_and_units_are_told(tmp_path: Path) -> None:
-    (found,) = implausible(write(tmp_path, [*PLAUSIBLE, (223761, "37")]), TABLE, Cache(tmp_path / "cache"), UNITS)
+    (found,) = implausible(write(tmp_path, [*PLAUSIBLE, (223761, "37")]), TABLE, cache_in(tmp_path / "cache"), UNITS)
     assert (found.file, found.field) == ("chartevents.csv", "valuenum, item 223761: temperature")
     assert (found.low, found.high, found.unit, found.below, found.rows) == (26, 45, "degC", 1, (22,))
 
 
 def test_a_table_counts_as_read_when_its_extract_was_kept(tmp_path: Path) -> None:
-    path, cache = write(tmp_path, PLAUSIBLE), Cache(tmp_path / "cache")
+    path, cache = write(tmp_path, PLAUSIBLE), cache_in(tmp_path / "cache")
     for _ in range(2):
         told: list[tuple[str, int, int]] = []
         with progress.shown(lambda *each: told.append(each)):  # noqa: B023
@@ -84,5 +84,5 @@ def test_a_table_counts_as_read_when_its_extract_was_kept(tmp_path: Path) -> Non
 def test_only_the_first_rows_are_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "NAMED", 2)
     cells = [*PLAUSIBLE, *[(220045, "999")] * 4]
-    (found,) = implausible(write(tmp_path, cells), TABLE, Cache(tmp_path / "cache"), UNITS)
+    (found,) = implausible(write(tmp_path, cells), TABLE, cache_in(tmp_path / "cache"), UNITS)
     assert (found.above, found.rows) == (4, (22, 23))

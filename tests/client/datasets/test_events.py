@@ -16,11 +16,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from client.datasets.reading import event_query, events, progress
+from client.datasets.reading import event_rows, events, progress
 from client.datasets.reading.cache import Cache
 from client.datasets.reading.event_table import EventTable, Item
 from client.datasets.reading.events import extract, load
+from common.crypto.at_rest import SiteKey
 from common.exceptions import DataError
+from tests.reading import cache_in
 
 HEADER = ["subject_id", "hadm_id", "stay_id", "charttime", "itemid", "value", "valuenum", "valueuom"]
 TABLE = EventTable(
@@ -46,7 +48,7 @@ def row(**changes: str) -> list[str]:
 
 
 def found(file: Path, folder: Path, table: EventTable = TABLE) -> list[tuple[float, ...]]:
-    parts = load(extract(file, table, Cache(folder)))
+    parts = load(extract(file, table, cache_in(folder)))
     return [tuple(map(float, values)) for part in parts for values in zip(*part, strict=True)]
 
 
@@ -114,13 +116,19 @@ def test_extracts_agree_with_a_second_implementation(tmp_path_factory: pytest.Te
     )
 
 
-def test_slices_together_are_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = [row(valuenum=str(n)) for n in range(20)]
-    file = extract(write(tmp_path / "e.csv", rows), TABLE, Cache(tmp_path / "cache"))
-    monkeypatch.setattr(events, "SLICE", 7)
-    parts = [part.value for part in load(file)]
-    assert [len(part) for part in parts] == [7, 7, 6]
-    assert np.concatenate(parts).tolist() == list(range(20))
+def test_slices_together_are_the_whole_and_a_person_is_in_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [row(subject_id=str(10_000 + n % 97), valuenum=str(n % 300)) for n in range(1000)]
+    file = write(tmp_path / "e.csv", rows)
+    (whole,) = load(extract(file, TABLE, cache_in(tmp_path / "cache")))
+    monkeypatch.setattr(events, "SLICE", 70)
+    parts = list(load(extract(file, TABLE, cache_in(tmp_path / "other"))))
+    assert min(len(part.value) for part in parts) > 1
+    assert len(parts) > 5
+    people = [set(part.person.tolist()) for part in parts]
+    assert sum(map(len, people)) == len(set().union(*people)) == 97
+    for part in parts:
+        own = np.isin(whole.person, part.person)
+        assert all(np.array_equal(mine, theirs[own]) for mine, theirs in zip(part, whole, strict=True))
 
 
 FAULTS = {
@@ -157,11 +165,11 @@ def test_a_fault_is_named_by_file_row_and_field_and_not_quoted(tmp_path: Path, f
     rows[3] = row(**{field: text})
     file = write(tmp_path / "e.csv.gz", rows)
     with pytest.raises(DataError) as refusal:
-        extract(file, TABLE, Cache(tmp_path / "cache"))
+        extract(file, TABLE, cache_in(tmp_path / "cache"))
     assert (refusal.value.file, refusal.value.row, refusal.value.field) == ("e.csv.gz", 4, field)
     assert "secret" not in str(refusal.value)
     assert refusal.value.__context__ is None
-    assert not [path for path in (tmp_path / "cache").iterdir() if path.suffix in (".seal", ".partial", ".aside")]
+    assert not [path for path in (tmp_path / "cache").iterdir() if path.suffix not in (".lock", ".sha256")]
     good = write(tmp_path / "e.csv.gz", [row() for _ in range(5)])
     assert len(found(good, tmp_path / "cache")) == 5
 
@@ -212,7 +220,7 @@ def test_a_damaged_file_is_refused_with_the_row_where_there_is_one(
     structure(file, damage)
     threads = threading.active_count()
     with pytest.raises(DataError) as refusal:
-        extract(file, TABLE, Cache(tmp_path / "cache"))
+        extract(file, TABLE, cache_in(tmp_path / "cache"))
     assert (refusal.value.file, refusal.value.row) == ("e.csv.gz", line)
     assert "secret" not in str(refusal.value)
     assert refusal.value.__context__ is None or refusal.value.__suppress_context__
@@ -223,7 +231,7 @@ def test_missing_columns_are_named(tmp_path: Path) -> None:
     header = [name for name in HEADER if name not in ("itemid", "valuenum")]
     file = write(tmp_path / "e.csv", [["1"] * len(header)], header)
     with pytest.raises(DataError, match="itemid, valuenum"):
-        extract(file, TABLE, Cache(tmp_path / "cache"))
+        extract(file, TABLE, cache_in(tmp_path / "cache"))
 
 
 def test_an_item_with_mostly_implausible_values_is_refused_as_a_wrong_unit(tmp_path: Path) -> None:
@@ -231,35 +239,35 @@ def test_an_item_with_mostly_implausible_values_is_refused_as_a_wrong_unit(tmp_p
     fahrenheit = [row(itemid="223761", valuenum="98.6", valueuom="") for _ in range(8)]
     assert len(found(write(tmp_path / "e.csv", celsius + fahrenheit), tmp_path / "cache")) == 16
     with pytest.raises(DataError, match=r"valuenum.*temperature \(item 223761\) is expected between 26 and 45"):
-        extract(write(tmp_path / "e.csv", celsius + fahrenheit[:5]), TABLE, Cache(tmp_path / "cache"))
+        extract(write(tmp_path / "e.csv", celsius + fahrenheit[:5]), TABLE, cache_in(tmp_path / "cache"))
 
 
 def test_progress_reaches_the_end_where_it_is_shown_and_is_not_told_elsewhere(tmp_path: Path) -> None:
     file = write(tmp_path / "e.csv.gz", [row() for _ in range(2000)])
     told: list[tuple[str, int, int]] = []
     with progress.shown(lambda *step: told.append(step)):
-        extract(file, TABLE, Cache(tmp_path / "cache"))
+        extract(file, TABLE, cache_in(tmp_path / "cache"))
     size = file.stat().st_size
     assert told[-1] == ("e.csv.gz", size, size)
     assert [done for _, done, _ in told] == sorted(done for _, done, _ in told)
     seen = len(told)
-    extract(file, TABLE, Cache(tmp_path / "other"))
+    extract(file, TABLE, cache_in(tmp_path / "other"))
     assert len(told) == seen
 
 
 def test_an_extract_depends_on_content_and_items_not_on_the_name_of_the_folder(tmp_path: Path) -> None:
-    one = extract(write(tmp_path / "e.csv", [row()]), TABLE, Cache(tmp_path / "cache"))
+    one = extract(write(tmp_path / "e.csv", [row()]), TABLE, cache_in(tmp_path / "cache"))
     (tmp_path / "elsewhere").mkdir()
-    assert extract(write(tmp_path / "elsewhere" / "e.csv", [row()]), TABLE, Cache(tmp_path / "cache")) == one
-    assert extract(tmp_path / "e.csv", EventTable(TABLE.items[:2]), Cache(tmp_path / "cache")) != one
-    assert extract(write(tmp_path / "e.csv", [row(valuenum="81")]), TABLE, Cache(tmp_path / "cache")) != one
+    assert extract(write(tmp_path / "elsewhere" / "e.csv", [row()]), TABLE, cache_in(tmp_path / "cache")) == one
+    assert extract(tmp_path / "e.csv", EventTable(TABLE.items[:2]), cache_in(tmp_path / "cache")) != one
+    assert extract(write(tmp_path / "e.csv", [row(valuenum="81")]), TABLE, cache_in(tmp_path / "cache")) != one
 
 
 def test_a_full_disk_is_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    honest = event_query.copy
-    monkeypatch.setattr(event_query, "copy", lambda *given: honest(*given[:3], Path("/dev/full")))
+    monkeypatch.setattr(events, "SLICE", 1000)  # so that events are set aside
+    monkeypatch.setattr(event_rows.tempfile, "TemporaryFile", lambda **_: open("/dev/full", "r+b", buffering=0))  # noqa: PTH123, SIM115
     with pytest.raises(DataError, match="the disk is full"):
-        extract(write(tmp_path / "e.csv", [row()]), TABLE, Cache(tmp_path / "cache"))
+        extract(many(tmp_path / "e.csv"), TABLE, cache_in(tmp_path / "cache"))
 
 
 def many(file: Path) -> Path:
@@ -276,12 +284,14 @@ from pathlib import Path
 from client.datasets.reading.cache import Cache
 from client.datasets.reading.event_table import EventTable, Item
 from client.datasets.reading.events import extract
+from common.crypto.at_rest import SiteKey
 from common.exceptions import DataError
 
 if limit := int(sys.argv[3]):
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 try:
-    extract(Path(sys.argv[1]), EventTable((Item(220045, "heart_rate", 0, 350, ("bpm",)),)), Cache(Path(sys.argv[2])))
+    cache = Cache(Path(sys.argv[2]), SiteKey(bytes(32)))
+    extract(Path(sys.argv[1]), EventTable((Item(220045, "heart_rate", 0, 350, ("bpm",)),)), cache)
 except DataError as error:
     print(error)
 """
@@ -311,14 +321,14 @@ def test_a_site_killed_while_it_extracts_uses_nothing_half_done_and_leaves_nothi
     file, cache = many(tmp_path / "e.csv"), tmp_path / "cache"
     for _ in range(2):
         process = extracting(file, cache)
-        while process.poll() is None and not list(cache.glob("*.partial")):
+        while process.poll() is None and not list(cache.glob(".e-*")):
             pass  # until it writes
         process.kill()
         assert process.wait() == -signal.SIGKILL
         process.communicate()
-        assert {".partial", ".aside"} <= set(kept(cache)), "it was not killed in the middle"
+        assert list(cache.glob(".e-*")), "it was not killed in the middle"
     table = EventTable((Item(220045, "heart_rate", 0, 350, ("bpm",)),))
-    values = np.concatenate([part.value for part in load(extract(file, table, Cache(cache)))])
+    values = np.concatenate([part.value for part in load(extract(file, table, Cache(cache, SiteKey(bytes(32)))))])
     assert len(values) == 300_000
     assert kept(cache) == ["", ".at", ".lock", ".seal", ".sha256"]
 
@@ -326,7 +336,7 @@ def test_a_site_killed_while_it_extracts_uses_nothing_half_done_and_leaves_nothi
 def test_too_little_memory_is_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "MEMORY", "10MB")
     with pytest.raises(DataError, match=r"^e\.csv: too little memory"):
-        extract(write(tmp_path / "e.csv", [row()]), TABLE, Cache(tmp_path / "cache"))
+        extract(write(tmp_path / "e.csv", [row()]), TABLE, cache_in(tmp_path / "cache"))
 
 
 def test_a_table_without_wanted_events_is_empty(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from client.datasets.reading import films
 from common.clinical.findings import CHEXPERT
 from common.clinical.records import Records
 from common.exceptions import DataError
+from tests.reading import cache_in
 
 NO_LABELS = "," * (len(CHEXPERT) - 1)
 NIH = "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position"
@@ -31,7 +32,7 @@ def write(folder: Path, table: str, lines: Sequence[str], *paths: str) -> Path:
 
 
 def read(source: Any, folder: Path, select: Select = ALL) -> Records:
-    found: Records = source.read(folder, select, {"images"}, folder / "cache")
+    found: Records = source.read(folder, select, {"images"}, cache_in(folder / "cache"))
     return found
 
 

@@ -16,6 +16,7 @@ from client.datasets.base import ALL, Select
 from common.clinical.findings import CHEXPERT
 from common.clinical.records import Images, Records
 from common.exceptions import DataError
+from tests.reading import cache_in
 
 DAY = 24.0
 
@@ -50,7 +51,7 @@ def alone(whole: Path, tmp_path: Path) -> Path:
 
 
 def read(folder: Path, select: Select = ALL, parts: frozenset[str] = frozenset({"images"})) -> tuple[Records, Images]:
-    records = mimic_cxr.read(folder, select, parts, folder.parent / "cache")
+    records = mimic_cxr.read(folder, select, parts, cache_in(folder.parent / "cache"))
     assert records.images is not None
     return records, records.images
 
@@ -107,7 +108,7 @@ def test_a_study_s_findings_are_not_taken_from_another_person(alone: Path) -> No
 def test_films_fall_into_the_hospital_s_admissions(whole: Path) -> None:
     parts = frozenset({"images", "diagnoses"})
     records, images = read(whole, parts=parts)
-    hospital = mimic_iv.read(whole, ALL, {"diagnoses"}, whole.parent / "cache")
+    hospital = mimic_iv.read(whole, ALL, {"diagnoses"}, cache_in(whole.parent / "cache"))
     n = len(hospital.patients)
     assert records.patients.identifier[:n].tolist() == hospital.patients.identifier.tolist()
     assert np.array_equal(records.patients.male[:n], hospital.patients.male, equal_nan=True)

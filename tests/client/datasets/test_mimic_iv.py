@@ -17,6 +17,7 @@ from client.datasets.reading.events import Events
 from client.datasets.reading.mimic_measurements import Whereabouts, table
 from common.clinical.records import Records
 from common.exceptions import DataError
+from tests.reading import cache_in
 
 EXAMPLE = Path(__file__).parents[2] / "contract" / "examples" / "mimic_iv.py"
 
@@ -37,7 +38,7 @@ example = _example()
 def records(tmp_path_factory: pytest.TempPathFactory) -> Records:
     folder = tmp_path_factory.mktemp("mimic")
     example.write(folder)
-    return mimic_iv.read(folder, ALL, mimic_iv.PARTS, folder / "cache")
+    return mimic_iv.read(folder, ALL, mimic_iv.PARTS, cache_in(folder / "cache"))
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def read(tmp_path: Path) -> Callable[..., Records]:
     def read_(parts: tuple[str, ...] = (), select: Select = ALL, **changes: list[dict[str, Any]]) -> Records:
         for name, rows in example.tables().items():
             example.save(tmp_path / "data" / f"{name}.csv.gz", changes.get(name.partition("/")[2], rows))
-        return mimic_iv.read(tmp_path / "data", select, parts, tmp_path / "cache")
+        return mimic_iv.read(tmp_path / "data", select, parts, cache_in(tmp_path / "cache"))
 
     return read_
 
@@ -112,12 +113,12 @@ def test_a_sputum_culture_is_obtained_when_the_procedure_begins(tmp_path: Path) 
     moments = ("2150-01-01 15:00:00", "2150-01-02 15:00:00")
     rows = [*(procedure(225451, moment) for moment in moments), procedure(225459, moments[0])]
     example.save(tmp_path / "data" / "icu" / "procedureevents.csv.gz", rows)
-    found = mimic_iv.read(tmp_path / "data", ALL, ("measurements",), tmp_path / "cache")
+    found = mimic_iv.read(tmp_path / "data", ALL, ("measurements",), cache_in(tmp_path / "cache"))
     assert measured(found, 0, "sputum_culture") == [(hours(moment.replace(" ", "T")), 1) for moment in moments]
     rows[1]["starttime"] = "2150-02-30 00:00:00"
     example.save(tmp_path / "data" / "icu" / "procedureevents.csv.gz", rows)
     with pytest.raises(DataError, match=r"procedureevents\.csv\.gz, row 2, field 'starttime'"):
-        mimic_iv.read(tmp_path / "data", ALL, ("measurements",), tmp_path / "cache")
+        mimic_iv.read(tmp_path / "data", ALL, ("measurements",), cache_in(tmp_path / "cache"))
 
 
 def test_a_value_without_admission_belongs_to_the_one_around_it(records: Records) -> None:
@@ -237,7 +238,7 @@ def test_optional_folders_may_be_absent(read: Callable[..., Records], tmp_path: 
         for file in (tmp_path / "data" / name).iterdir():
             file.unlink()
         (tmp_path / "data" / name).rmdir()
-    without = mimic_iv.read(tmp_path / "data", ALL, mimic_iv.PARTS, tmp_path / "cache")
+    without = mimic_iv.read(tmp_path / "data", ALL, mimic_iv.PARTS, cache_in(tmp_path / "cache"))
     assert without.notes is None
     assert measured(without, 0, "oxygen_saturation") == []
 

@@ -13,8 +13,10 @@ import pytest
 
 from client.datasets import mimic_iv
 from client.datasets.base import ALL
+from client.datasets.reading.cache import Cache
 from common.clinical.records import Records
 from common.exceptions import DataError
+from tests.reading import cache_in
 
 FOLDER = Path(os.environ.get("FEDWARD_DATA", "/nonexistent")) / "mimic_iv_demo"
 pytestmark = [
@@ -24,12 +26,12 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Cache:
+    return cache_in(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="module")
-def records(cache: Path) -> Records:
+def records(cache: Cache) -> Records:
     return mimic_iv.read(FOLDER, ALL, ("diagnoses", "measurements"), cache)
 
 
@@ -87,7 +89,7 @@ def test_the_units_of_the_first_stay_divide_it() -> None:
     assert {"micu", "sicu", "cvicu", "ccu", "tsicu", "micu-sicu", "neuro-sicu"} <= set(sites)
 
 
-def test_lost_leading_zeros_are_refused(tmp_path: Path, cache: Path) -> None:
+def test_lost_leading_zeros_are_refused(tmp_path: Path, cache: Cache) -> None:
     for name in ("hosp", "icu"):
         (tmp_path / name).mkdir()
         for file in (FOLDER / name).iterdir():

@@ -18,6 +18,7 @@ from client.datasets import nifti
 from client.datasets.base import ALL
 from client.datasets.reading.nifti import read_volume, require_volume
 from common.exceptions import DataError
+from tests.reading import cache_in
 
 SECRET = "SMITH-77"
 SHAPE = (2, 3, 4)
@@ -183,7 +184,7 @@ def test_a_table_of_volumes(tmp_path: Path) -> None:
     patched(tmp_path / "d.nii", "magic", b"xyz")
     rows = ["a.nii,person-2,1", "d.nii,person-3,0", "deep/c.nii,person-1,", "b.nii.gz,person-2,-1", "e.nii,person-2,1"]
     (tmp_path / "volumes.csv").write_text("\n".join(["path,patient,tumour", *rows]) + "\n")
-    records = nifti.read(tmp_path, ALL, {"images"}, tmp_path / "cache")
+    records = nifti.read(tmp_path, ALL, {"images"}, cache_in(tmp_path / "cache"))
     images = records.images
     assert images is not None
     assert records.patients.identifier[images.patient].tolist() == ["person-1", "person-2", "person-2"]
@@ -199,10 +200,10 @@ def test_a_table_of_volumes(tmp_path: Path) -> None:
     }.items():
         (tmp_path / "volumes.csv").write_text(content)
         with pytest.raises(DataError, match=problem):
-            nifti.read(tmp_path, ALL, {"images"}, tmp_path / "cache")
+            nifti.read(tmp_path, ALL, {"images"}, cache_in(tmp_path / "cache"))
     (tmp_path / "volumes.csv").unlink()
     with pytest.raises(DataError, match=r"no volumes\.csv"):
-        nifti.read(tmp_path, ALL, {"images"}, tmp_path / "cache")
+        nifti.read(tmp_path, ALL, {"images"}, cache_in(tmp_path / "cache"))
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from client.datasets.reading import archives
 from client.datasets.reading.challenge_records import VARIABLES
 from common.clinical.records import Records
 from common.exceptions import DataError
+from tests.reading import cache_in
 
 SERIES = "00:07,HR,73\n00:07,Temp,-17.8\n01:30,HR,80.5\n01:30,MechVent,1\n48:00,pH,7.31\n"
 HEADER = "RecordID,SAPS-I,SOFA,Length_of_stay,Survival,In-hospital_death\n"
@@ -73,7 +74,7 @@ def fill(folder: Path, texts: Mapping[str, str | bytes], form: str = "tar.gz", o
 
 
 def read(folder: Path, select: Select = ALL) -> Records:
-    return physionet2012.read(folder, select, {"measurements"}, folder / "cache")
+    return physionet2012.read(folder, select, {"measurements"}, cache_in(folder / "cache"))
 
 
 def refused(folder: Path) -> DataError:
@@ -115,7 +116,7 @@ def test_two_records_by_hand(tmp_path: Path) -> None:
 
 def test_measurements_are_left_out_when_nobody_wants_them(tmp_path: Path) -> None:
     folder = fill(tmp_path / "data", two())
-    bare = physionet2012.read(folder, ALL, frozenset(), folder / "cache")
+    bare = physionet2012.read(folder, ALL, frozenset(), cache_in(folder / "cache"))
     assert bare.measurements is None
     assert bare.digest == read(folder).digest
 

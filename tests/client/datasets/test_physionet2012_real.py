@@ -15,9 +15,11 @@ import pytest
 from client.cohorts.loading import load
 from client.datasets import physionet2012
 from client.datasets.base import ALL, Select
+from client.datasets.reading.cache import Cache
 from client.datasets.reading.challenge_records import VARIABLES
 from common.clinical.records import Records
 from common.tasks.base import find
+from tests.reading import cache_in
 
 FOLDER = Path(os.environ.get("FEDWARD_DATA", "/nonexistent")) / "cinc2012"
 TASK = find("in_hospital_mortality_48h")
@@ -28,12 +30,12 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Cache:
+    return cache_in(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="module")
-def records(cache: Path) -> Records:
+def records(cache: Cache) -> Records:
     return physionet2012.read(FOLDER, ALL, physionet2012.PARTS, cache)
 
 
@@ -110,7 +112,7 @@ def test_little_is_implausible(records: Records) -> None:
     assert len(records.measurements) > 0.98 * measured
 
 
-def test_sites_divide_the_stays(records: Records, cache: Path) -> None:
+def test_sites_divide_the_stays(records: Records, cache: Cache) -> None:
     parts = [
         physionet2012.read(FOLDER, select, physionet2012.PARTS, cache)
         for select in physionet2012.sites(FOLDER, "unit").values()
@@ -120,7 +122,7 @@ def test_sites_divide_the_stays(records: Records, cache: Path) -> None:
     assert sum(len(part.measurements or ()) for part in parts) == len(records.measurements)
 
 
-def test_the_task_s_flow(cache: Path) -> None:
+def test_the_task_s_flow(cache: Cache) -> None:
     cohort = load("physionet2012", FOLDER, TASK, ALL, ("table", "series"), cache)
     excluded = {rule: lost.candidates for rule, lost in cohort.excluded.items()}
     assert sum(excluded.values()) == 8000 - len(cohort)

@@ -15,6 +15,7 @@ from client.exporting.site import export_site
 from common.audit.event import Kind
 from common.audit.log import AuditLog
 from common.exceptions import AuditError, ConfigurationError
+from tests.reading import cache_in
 
 PERSON = {"resourceType": "Patient", "id": "canary-person", "gender": "female", "birthDate": "1950-04-01"}
 VISIT = {
@@ -44,7 +45,7 @@ def test_an_export_is_audited_and_reads_back(kit: Path, tmp_path: Path) -> None:
     assert "Encounter" in shown.output
     assert "canary" not in shown.output
     assert not any("canary" in file.read_text() + file.name for file in (tmp_path / "out").iterdir())
-    again = fhir.read(tmp_path / "out", ALL, (), tmp_path / "cache")
+    again = fhir.read(tmp_path / "out", ALL, (), cache_in(tmp_path / "cache"))
     assert (len(again.patients), len(again.admissions)) == (1, 1)
     with AuditLog(kit / "state" / "audit.sqlite", "alder") as log:
         (entry,) = log.entries()

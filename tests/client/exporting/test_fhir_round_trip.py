@@ -31,6 +31,7 @@ from common.clinical.records import (
     Records,
     Stays,
 )
+from tests.reading import cache_in
 
 KEY = bytes(range(32))
 CODES = [("J441", 10), ("I10", 10), ("0389", 9), ("E8859", 9), ("V1582", 9), ("87433001", 0)]
@@ -248,13 +249,15 @@ def test_the_demo_of_mimic_is_read_back_to_the_last_value(tmp_path: Path) -> Non
     if "FEDWARD_DATA" not in os.environ:
         pytest.skip("FEDWARD_DATA is not set")
     folder = Path(os.environ["FEDWARD_DATA"]) / "mimic_iv_demo"
-    records = read("mimic_iv", folder, ALL, frozenset({"diagnoses", "measurements"}), tmp_path / "cache")
+    records = read("mimic_iv", folder, ALL, frozenset({"diagnoses", "measurements"}), cache_in(tmp_path / "cache"))
     written = export(records, tmp_path / "bundles", KEY)
     told = records.measurements
     culture = told.variable == told.names.index("sputum_culture")  # that one was taken is no LOINC observation
     kept = {field: getattr(told, field)[~culture] for field in ("admission", "time", "variable", "value")}
     records = replace(records, measurements=replace(told, **kept))
-    found = read("fhir", tmp_path / "bundles", ALL, frozenset({"diagnoses", "measurements"}), tmp_path / "cache")
+    found = read(
+        "fhir", tmp_path / "bundles", ALL, frozenset({"diagnoses", "measurements"}), cache_in(tmp_path / "cache")
+    )
     tables = ("patients", "admissions", "stays", "diagnoses", "measurements")
     assert [len(getattr(found, name)) for name in tables] == [len(getattr(records, name)) for name in tables]
     assert [len(getattr(found, name)) for name in tables[:4]] == [100, 275, 140, 4506]

@@ -22,7 +22,9 @@ SERIES = Series(
     FIRST, LAST, TIME, np.zeros(2, np.int16), np.array([7, 8], np.float32), TIME[:1].repeat(3), TIME[1:].repeat(3),
     ("ph",), ("",),
 )  # fmt: skip
-CODES = Visits(FIRST, LAST, np.array([0, 1, 2]), np.array([0, 1], np.int32), TIME, TIME, ("10:J449", "9:4280"))
+CODES = Visits(
+    FIRST, LAST, np.array([0, 1, 2]), np.array([0, 1], np.int32), TIME, TIME, ("10:J449", "9:4280"), np.full(3, 9.0)
+)
 NOTES = Texts(
     FIRST, LAST, np.array(["radiology"] * 2), np.array(["No effusion. Asthma.", "Possible asthma."], object), TIME
 )
@@ -46,9 +48,11 @@ def cohort(**parts: Any) -> Cohort:
 
 def test_each_modality_has_its_columns_in_one_order() -> None:
     table = Features(np.ones((3, 1), np.float32), ("cough_history",), ("",))
-    found = columns(cohort(features=table, notes=NOTES, visits=CODES, series=SERIES, images=FILMS))
+    found, modalities = columns(cohort(features=table, notes=NOTES, visits=CODES, series=SERIES, images=FILMS))
     sizes = [1, len(STATISTICS), 283, len(STATUSES) * len(concepts()), WORDS]
     assert found.values.shape == (3, sum(sizes))
+    parts = zip(("table", "series", "codes", "notes"), [*sizes[:3], sum(sizes[3:])], strict=True)
+    assert modalities == tuple(name for name, size in parts for _ in range(size))
     firsts = [found.names[at] for at in np.cumsum([0, *sizes[:-1]])]
     assert firsts[:3] == ["cough_history", "ph_first", "past_ccs_1"]
     assert firsts[3].startswith("note_")
@@ -68,9 +72,16 @@ def test_a_modality_that_nobody_has_is_refused(name: str, part: Any) -> None:
     nobody = part.select(np.array([0, 0, 0]))
     with pytest.raises(DataError, match=f"no row has any {name} by its prediction time.*'{name}' out of the plan's"):
         columns(cohort(**{field: nobody}))
-    assert columns(cohort(**{field: part.select(np.array([0, 0, 1]))})).names
+    assert columns(cohort(**{field: part.select(np.array([0, 0, 1]))}))[0].names
 
 
 def test_films_alone_are_no_columns() -> None:
     with pytest.raises(DataError, match="no features"):
         columns(cohort(images=FILMS))
+
+
+def test_without_trees_there_need_not_be_any_columns() -> None:
+    found, _ = columns(cohort(images=FILMS), needed=False)
+    assert (found.values.shape, found.names) == ((3, 0), ())
+    nobody, _ = columns(cohort(series=SERIES.select(np.array([0, 0, 0]))), needed=False)
+    assert nobody.values.shape == (3, len(STATISTICS)), "the same columns as at sites that have a series"

@@ -25,6 +25,7 @@ def visits(of_rows: list[tuple[int, int]], codes: list[list[int]]) -> Visits:
         start=np.arange(len(codes), dtype=float),
         end=np.arange(len(codes)) + 0.5,
         vocabulary=CODES,
+        prediction=np.full(len(of_rows), 1000.0),
     )
 
 

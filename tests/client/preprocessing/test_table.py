@@ -27,6 +27,7 @@ def table(n: int = 4) -> Table:
         answers=np.stack([np.arange(n) % 2, np.full(n, -1)], axis=1).astype(np.int8),
         feature_names=("age", "ph"),
         units=("years", ""),
+        modalities=("table", "table"),
         references={"score": np.linspace(0, 1, n)},
         excluded={"no outcome": Lost(3, 2, 2, n)},
         digest="d",

@@ -20,6 +20,7 @@ from client.datasets.reading.nifti import Volume, read_volume
 from client.preprocessing.volumes import Form, fit, prepare, resample, slices, standardise
 from common.exceptions import DataError
 from common.tasks.base import find
+from tests.reading import cache_in
 
 REAL = Path(os.environ.get("FEDWARD_DATA", "/nonexistent")) / "nifti"
 
@@ -146,7 +147,7 @@ def test_real_volumes_go_from_a_folder_through_a_cohort_to_an_array(tmp_path: Pa
     (tmp_path / "volumes.csv").write_text(
         "path,patient,No Finding,Mass\n" + f"{names[0]},a,1,0\n{names[1]},b,0,1\nlost.nii,c,1,0\n"
     )
-    cohort = load("nifti", tmp_path, find("abnormal_film"), ALL, ("images",), tmp_path / "cache")
+    cohort = load("nifti", tmp_path, find("abnormal_film"), ALL, ("images",), cache_in(tmp_path / "cache"))
     images = cohort.images
     assert images is not None
     assert (cohort.patients.tolist(), cohort.labels.tolist()) == (["a", "b"], [[0], [1]])

@@ -108,7 +108,7 @@ def test_base_score_that_is_no_probability_in_single_precision_is_refused(base_s
         ModelHeader(base_score, ("age",))
 
 
-@pytest.mark.parametrize("names", [(), ("age", "age"), ("",), ("a[0]",), ("a<b",)])
+@pytest.mark.parametrize("names", [("age", "age"), ("",), ("a[0]",), ("a<b",)])
 def test_feature_names_that_xgboost_would_refuse_are_refused(names: tuple[str, ...]) -> None:
     with pytest.raises(ModelError, match="feature name"):
         ModelHeader(0.5, names)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.boosting.model import Model, ModelHeader
-from common.boosting.transfer import Lacking, pack, unpack
+from common.boosting.transfer import Lacking, pack, split, unpack
 from common.exceptions import ModelError
 from common.messages import ModelUpdates
 
@@ -20,13 +20,21 @@ ONE, TWO = Model(HEADER).append([A]), Model(HEADER).append([A]).append([B, C])
 OTHER = Model(HEADER).append([D])
 
 
-def nothing(digest: str) -> Model | None:
-    del digest
+Held = Callable[[str, ModelHeader], Model | None]
+
+
+def nothing(digest: str, header: ModelHeader) -> Model | None:
+    del digest, header
     return None
 
 
-def store(*models: Model) -> Callable[[str], Model | None]:
-    return {model.digest: model for model in models}.get
+def store(*models: Model) -> Held:
+    return lambda digest, header: {(m.digest, m.header): m for m in models}.get((digest, header))
+
+
+def received(updates: ModelUpdates, header: ModelHeader, held: Held) -> tuple[Model, ...] | Lacking:
+    """Unpack models that are all of one header."""
+    return unpack(updates, [header] * len(updates.targets), held)
 
 
 def grown(rounds: list[list[bytes]]) -> Model:
@@ -51,7 +59,7 @@ def test_packed_by_hand() -> None:
 def test_who_holds_nothing_of_the_chain_gets_all_of_it(held: str | None) -> None:
     packed = pack([(TWO, held)])
     assert (packed["origins"], packed["sizes"], packed["trees"]) == ([HEADER.digest], [1, 2], [A, B, C])
-    assert unpack(ModelUpdates(**packed), HEADER, nothing) == (TWO,)
+    assert received(ModelUpdates(**packed), HEADER, nothing) == (TWO,)
 
 
 rounds = st.lists(st.lists(st.binary(min_size=1, max_size=5), min_size=1, max_size=3), max_size=4)
@@ -64,26 +72,26 @@ def test_sender_and_receiver_end_with_the_same_models(chains: list[tuple[list[li
     held = [grown(rounds[:known]) for rounds, known in chains]
     packed = pack([(model, start.digest) for model, start in zip(models, held, strict=True)])
     assert len(packed["trees"]) == sum(len(m.trees) - len(h.trees) for m, h in zip(models, held, strict=True))
-    assert unpack(ModelUpdates(**packed), HEADER, store(*held)) == tuple(models)
+    assert received(ModelUpdates(**packed), HEADER, store(*held)) == tuple(models)
     whole = pack([(model, None) for model in models])
-    assert unpack(ModelUpdates(**whole), HEADER, nothing) == tuple(models)
+    assert received(ModelUpdates(**whole), HEADER, nothing) == tuple(models)
 
 
 def test_the_models_that_lack_their_start_are_named_and_no_others() -> None:
     three = TWO.append([D])
     updates = ModelUpdates(**pack([(three, TWO.digest), (OTHER, None), (TWO, ONE.digest)]))
-    assert unpack(updates, HEADER, nothing) == Lacking((three.digest, TWO.digest))
-    assert unpack(updates, HEADER, store(ONE)) == Lacking((three.digest,))
-    assert unpack(updates, HEADER, store(ONE, TWO)) == (three, OTHER, TWO)
+    assert received(updates, HEADER, nothing) == Lacking((three.digest, TWO.digest))
+    assert received(updates, HEADER, store(ONE)) == Lacking((three.digest,))
+    assert received(updates, HEADER, store(ONE, TWO)) == (three, OTHER, TWO)
 
 
 def test_the_model_without_trees_needs_no_store() -> None:
-    assert unpack(ModelUpdates(**pack([(Model(HEADER), None)])), HEADER, nothing) == (Model(HEADER),)
+    assert received(ModelUpdates(**pack([(Model(HEADER), None)])), HEADER, nothing) == (Model(HEADER),)
 
 
 def test_nothing_packed_is_nothing_unpacked() -> None:
     empty: dict[str, Any] = {"targets": [], "origins": [], "segments": [], "sizes": [], "trees": []}
-    assert unpack(ModelUpdates(base_score=0.25, **empty), HEADER, nothing) == ()
+    assert received(ModelUpdates(base_score=0.25, **empty), HEADER, nothing) == ()
 
 
 CHANGES: dict[str, dict[str, Any]] = {
@@ -109,23 +117,35 @@ CHANGES: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
 def test_what_contradicts_itself_is_refused(change: dict[str, Any]) -> None:
     sound: dict[str, Any] = {**pack([(TWO, None)])}
-    assert unpack(ModelUpdates(**sound), HEADER, store(OTHER)) == (TWO,)  # control
+    assert received(ModelUpdates(**sound), HEADER, store(OTHER)) == (TWO,)  # control
     with pytest.raises(ModelError):
-        unpack(ModelUpdates(**{**sound, **change}), HEADER, store(OTHER))
+        received(ModelUpdates(**{**sound, **change}), HEADER, store(OTHER))
 
 
 def test_trees_of_another_base_score_are_refused() -> None:
     """The receiver's header is of its own making: another one leads to another digest."""
     other = ModelHeader(0.3, HEADER.feature_names)
     whole = ModelUpdates(**pack([(TWO, None)]))
-    assert unpack(whole, other, nothing) == Lacking((TWO.digest,))
+    assert received(whole, other, nothing) == Lacking((TWO.digest,))
     relabelled = whole.model_copy(update={"origins": [other.digest]})
     with pytest.raises(ModelError, match="do not give the model's digest"):
-        unpack(relabelled, other, nothing)
+        received(relabelled, other, nothing)
 
 
 def test_a_borrowed_tree_does_not_pass_from_one_model_to_the_next() -> None:
     updates = ModelUpdates(**pack([(ONE, None), (OTHER, None)]))
     swapped = updates.model_copy(update={"trees": [D, A]})
     with pytest.raises(ModelError, match="do not give"):
-        unpack(swapped, HEADER, nothing)
+        received(swapped, HEADER, nothing)
+
+
+def test_models_of_different_columns_come_together() -> None:
+    other = ModelHeader(0.25, ("age", "gcs", "lstm 0"))
+    wide = Model(other).append([C])
+    updates = ModelUpdates(**pack([(TWO, ONE.digest), (wide, None)]))
+    assert unpack(updates, [HEADER, other], store(ONE)) == (TWO, wide)
+    assert split(updates, [HEADER, other]) == [(HEADER, (B, C)), (other, (C,))]
+    for wrong in ([other, HEADER], [HEADER, HEADER]):
+        assert unpack(updates, wrong, store(ONE)) != (TWO, wide)
+    with pytest.raises(ModelError, match="contradict"):
+        unpack(updates, [HEADER], store(ONE))

@@ -20,6 +20,7 @@ from common.clinical.icd import normalised
 from common.clinical.records import Records
 from common.exceptions import DataError
 from common.tasks.base import find
+from tests.reading import cache_in
 
 FOLDER = Path(os.environ.get("FEDWARD_DATA", "/nonexistent")) / "mimic_iv_demo"
 pytestmark = [
@@ -36,7 +37,7 @@ def rows(table: str) -> list[dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def records(tmp_path_factory: pytest.TempPathFactory) -> Records:
-    return mimic_iv.read(FOLDER, ALL, ("diagnoses", "measurements"), tmp_path_factory.mktemp("cache"))
+    return mimic_iv.read(FOLDER, ALL, ("diagnoses", "measurements"), cache_in(tmp_path_factory.mktemp("cache")))
 
 
 def test_chronic_respiratory_disease_is_as_common_as_the_set_states(records: Records) -> None:

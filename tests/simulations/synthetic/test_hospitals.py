@@ -23,12 +23,13 @@ from simulations.synthetic import eicu_layout
 from simulations.synthetic.eicu_layout import generate
 from simulations.synthetic.hospitals import REGIONS, Hospital, simulate
 from simulations.synthetic.physiology import DISEASES, MEASUREMENTS
+from tests.reading import cache_in
 
 TASK = find("in_hospital_mortality")
 
 
 def table_of(folder: Path, select: Select = ALL) -> Table:
-    return build(load("eicu", folder, TASK, select, ("table",), folder / "cache"), 0)
+    return build(load("eicu", folder, TASK, select, ("table",), cache_in(folder / "cache")), 0)
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,8 @@ from common.clinical.films import last_frontal
 from common.clinical.findings import CHEXPERT
 from common.clinical.variables import variables
 from common.exceptions import ConfigurationError, DataError, PlanError
-from common.plan import Plan, Synthetic
+from common.plan import Plan
+from common.plan_tables import Synthetic
 from common.tasks.base import find, names
 from server.pooling import pool
 from server.report.description import shifts
@@ -37,6 +38,7 @@ from simulations.synthetic import chest_films, layouts
 from simulations.synthetic.chest_notes import HEDGED, SIGHTS, film_report
 from simulations.synthetic.mimic_columns import HEADERS
 from simulations.synthetic.mimic_layout import generate
+from tests.reading import cache_in
 
 TASK = find("crd8")
 HOSPITALS, ADMISSIONS = 2, 60
@@ -60,7 +62,7 @@ def rows(file: Path) -> list[dict[str, str]]:
 
 
 def cohort(home: Path, source: str = "mimic_cxr", modalities: tuple[str, ...] = ("table", "images")) -> Cohort:
-    return load(source, home, TASK, ALL, modalities, home.parent / "cache")  # type: ignore[arg-type]
+    return load(source, home, TASK, ALL, modalities, cache_in(home.parent / "cache"))  # type: ignore[arg-type]
 
 
 def test_every_hospital_is_a_folder_with_all_tables_and_says_that_it_is_invented(folder: Path) -> None:
@@ -89,7 +91,7 @@ def test_headers_are_those_of_the_real_tables() -> None:
 
 def test_the_adapters_read_all_of_it(folder: Path) -> None:
     home = folder / "hospital-1"
-    records = read("mimic_cxr", home, ALL, EVERYTHING, folder / "cache")
+    records = read("mimic_cxr", home, ALL, EVERYTHING, cache_in(folder / "cache"))
     assert records.synthetic
     assert len(records.admissions) == ADMISSIONS
     assert len(records.patients) == round(0.45 * ADMISSIONS)
@@ -137,7 +139,7 @@ def test_films_can_be_looked_at(folder: Path) -> None:
 @pytest.mark.parametrize("task", sorted(names()))
 def test_other_tasks_run_on_it_or_say_why_not(folder: Path, task: str) -> None:
     asked = find(task)
-    records = read("mimic_cxr", folder / "hospital-1", ALL, EVERYTHING, folder / "cache")
+    records = read("mimic_cxr", folder / "hospital-1", ALL, EVERYTHING, cache_in(folder / "cache"))
     refusals = {"radiology_nih": "does not tell of", "in_hospital_mortality": "holds no features of its own"}
     if task in refusals:
         with pytest.raises(DataError, match=refusals[task]):

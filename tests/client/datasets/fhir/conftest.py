@@ -13,6 +13,7 @@ import pytest
 from client.datasets import fhir
 from client.datasets.base import ALL
 from common.clinical.records import Records
+from tests.reading import cache_in
 
 Resource = dict[str, Any]
 ACT = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
@@ -74,7 +75,7 @@ class Ward:
     def read(self, parts: Iterable[str] = ("diagnoses", "measurements", "notes")) -> Records:
         """Write and read all resources."""
         self.bundle()
-        return fhir.read(self.folder, ALL, frozenset(parts), self.folder / "cache")
+        return fhir.read(self.folder, ALL, frozenset(parts), cache_in(self.folder / "cache"))
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from common.exceptions import PlanError
 from strategies import base
 
-EVERY = pytest.mark.parametrize("name", base.names())
+EVERY = pytest.mark.parametrize("name", base.names(trees=True))
 SITES = st.lists(st.from_regex(r"[a-z][a-z0-9-]{0,8}", fullmatch=True), min_size=1, max_size=9, unique=True).map(
     lambda names: tuple(sorted(names))
 )
@@ -19,14 +19,14 @@ TREES = st.dictionaries(
 
 
 def test_the_strategies_are_the_modules_of_the_package():
-    assert base.names() == ("fedxgb_bagging", "fedxgb_cyclic")
+    assert base.names(trees=True) == ("fedxgb_bagging", "fedxgb_cyclic")
 
 
 @pytest.mark.parametrize("name", ["fedxgb", "base", "rounds", "__init__", "", "os", "rounds.courier"])
 def test_an_unknown_name_is_refused_with_the_known_ones(name):
     with pytest.raises(PlanError) as failure:
         base.find(name)
-    assert f"unknown strategy '{name}'; known: {', '.join(base.names())}" in str(failure.value)
+    assert f"unknown strategy '{name}'; known for trees: {', '.join(base.names(trees=True))}" in str(failure.value)
 
 
 @EVERY

@@ -1,0 +1,1 @@
+"""What a site has spent of its privacy budget, for its data steward: terminal and page."""

@@ -1,0 +1,98 @@
+"""What a frozen encoder says of every row, from the shelf as far as it is there."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from client.datasets.reading import progress
+from client.features.runtimes import Run, Runtimes
+from client.features.shelf import Kept, Shelf
+from client.inputs.base import Input
+from client.inputs.pixels import PixelInput
+from client.preprocessing.ahead import ahead
+from client.training.examples import Examples
+from common.encoders.network import Network
+from common.encoders.weights import digest
+
+SHARD = 512
+"""Rows that are computed and kept as one; what is lost when a site is killed."""
+BATCH = {"cpu": 16, "cuda": 256}
+"""Rows at once of films and volumes; of what is smaller, a shard."""
+
+
+def embed(
+    examples: Examples, network: Network, modality: str, shelf: Shelf, runtimes: Runtimes, device: torch.device
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Embed all rows of one modality.
+
+    A shard is kept by the digest of the encoder and by what its rows are: of films the files, with size and time,
+    of all else the numbers themselves. Which way the encoder was run is not a part of it; see
+    :data:`client.features.runtimes.CLOSE`.
+
+    Returns
+    -------
+    values : (n, width) float32
+        Zeros for rows without the modality.
+    present : (n,) bool
+    """
+    work = _Work(examples.inputs[modality], network, modality, runtimes, device)
+    values = np.zeros((len(examples), network.widths[modality]), np.float32)
+    present = np.zeros(len(examples), np.bool_)
+    for start in range(0, len(examples), SHARD):
+        rows = np.arange(start, min(start + SHARD, len(examples)))
+        depends_on = ["embedding", work.identity, *work.depends_on(rows)]
+        found = shelf.get(depends_on, partial(work.shard, rows))
+        values[rows], present[rows] = found.values, found.present
+        progress.current()(f"embedding {modality}", int(rows[-1]) + 1, len(examples))
+    return values, present
+
+
+class _Work:
+    """An encoder that is made ready when the first shard is missing."""
+
+    def __init__(self, given: Input, network: Network, modality: str, runtimes: Runtimes, device: torch.device) -> None:
+        self._given, self._encoder = given, network.encoders[modality]
+        self._width = network.widths[modality]
+        self._runtimes, self._device = runtimes, device
+        self._run: Run | None = None
+        self.identity = digest(self._encoder.state_dict())
+        self._size = BATCH[device.type] if isinstance(given, PixelInput) else SHARD
+
+    def depends_on(self, rows: NDArray[np.int64]) -> list[object]:
+        """List what the embeddings of some rows depend on besides the encoder; JSON values."""
+        if isinstance(self._given, PixelInput):
+            return self._given.depends_on(rows)
+        tensors = {str(place): one for place, one in enumerate(self._given.batch(rows))}
+        return [digest({**tensors, "present": torch.from_numpy(self._given.present[rows])})]
+
+    def shard(self, rows: NDArray[np.int64]) -> Kept:
+        """Embed some rows, the next batch being read while one is computed."""
+        values, present = np.zeros((len(rows), self._width), np.float32), np.zeros(len(rows), np.bool_)
+        starts = range(0, len(rows), self._size)
+        batches = ahead(self._read, (rows[start : start + self._size] for start in starts), workers=1)
+        for start, batch in zip(starts, batches, strict=True):
+            if isinstance(batch, Exception):
+                raise batch
+            tensors, has = batch
+            place = slice(start, start + len(has))
+            present[place] = has
+            if has.any():
+                values[place] = np.where(has[:, None], self._embedded(tensors, len(has)), 0)
+        return Kept(values, present)
+
+    def _read(self, rows: NDArray[np.int64]) -> tuple[tuple[Tensor, ...], NDArray[np.bool_]]:
+        if isinstance(self._given, PixelInput):
+            return self._given.read(rows)
+        return self._given.batch(rows), self._given.present[rows]
+
+    def _embedded(self, tensors: tuple[Tensor, ...], count: int) -> NDArray[np.float32]:
+        if isinstance(self._given, PixelInput):  # of one shape, for which a way may have been compiled
+            tensors = tuple(torch.cat([one, one.new_zeros(self._size - count, *one.shape[1:])]) for one in tensors)
+        if self._run is None:
+            self._run = self._runtimes.fastest(self._encoder, self.identity, tensors, self._device, len(self._given))
+        return self._run(tensors)[:count]

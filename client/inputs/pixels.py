@@ -1,0 +1,170 @@
+"""Films or volumes: files read by several threads ahead of their use, and kept in memory as far as there is room.
+
+A file that cannot be read leaves its rows without the modality; how many, and why, goes to the site's own log.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from client.cohorts.modalities import Films
+from client.datasets.reading import progress
+from client.features.shelf import Kept, Shelf
+from client.preprocessing.ahead import ahead, cores
+from common.clinical.records import NONE
+from common.encoders.base import Shape
+from common.exceptions import DataError
+
+log = logging.getLogger("fedward.client")
+
+ROOM = 4 << 30
+"""Bytes of pixels kept in memory: 40,000 films of 224 pixels a side. Others are read again for every batch."""
+_SHARD = 16 << 20
+"""Bytes of pixels that are kept as one file."""
+_LARGEST = np.iinfo(np.int16).max
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How files become tensors.
+
+    Attributes
+    ----------
+    what : str
+        Such as "films", for messages.
+    shape : Shape
+        Of one, without the channel.
+    prepare : callable
+        Path and the source's row in, float32 of the extent out (DataError); safe in threads.
+    steps : int
+        What a difference of 1 is told by in 16 bits.
+    """
+
+    what: str
+    shape: Shape
+    prepare: Callable[[Path, int], NDArray[np.float32]]
+    steps: int
+
+
+class PixelInput:
+    """One film or volume of each of n rows.
+
+    Parameters
+    ----------
+    films : Films
+        One a row at most.
+    folder : Path
+        Below which they lie.
+    reading : Reading
+    shelf : Shelf
+        Where prepared pixels are kept between processes.
+    room : int
+        Bytes kept in memory.
+    """
+
+    def __init__(self, films: Films, folder: Path, reading: Reading, shelf: Shelf, room: int = ROOM) -> None:
+        self._films, self._folder, self._reading, self._shelf = films, folder, reading, shelf
+        size = 2 * int(np.prod(reading.shape.extent))
+        self._room, self._shard = room // size, max(1, _SHARD // size)
+        shown, place = np.unique(films.first[films.present], return_inverse=True)
+        self._files = shown
+        self._of_row = np.full(len(films.first), NONE)
+        self._of_row[films.present] = place
+
+    def __len__(self) -> int:
+        """Count the rows."""
+        return len(self._of_row)
+
+    @property
+    def shape(self) -> Shape:
+        """Shape of one, without the channel."""
+        return self._reading.shape
+
+    @cached_property
+    def present(self) -> NDArray[np.bool_]:
+        """Rows whose film can be read; (n,) bool. All are read for it, but once."""
+        readable: NDArray[np.bool_] = np.append(self._memory.present, False)  # the last is of NONE
+        present: NDArray[np.bool_] = readable[self._of_row]
+        return present
+
+    def batch(self, rows: NDArray[np.int64]) -> tuple[Tensor, ...]:
+        """Pixels (b, 1, ...), float32."""
+        files = self._of_row[rows]
+        values = np.zeros((len(rows), *self.shape.extent), np.float32)
+        memory = self._memory
+        held = (files != NONE) & (files < len(memory.values))
+        values[held] = memory.values[files[held]] / np.float32(self._reading.steps)
+        beyond = np.flatnonzero(self.present[rows] & ~held)
+        if len(beyond):
+            values[beyond] = self._read(files[beyond]).values / np.float32(self._reading.steps)
+        return (torch.from_numpy(values[:, None]),)
+
+    def read(self, rows: NDArray[np.int64]) -> tuple[tuple[Tensor, ...], NDArray[np.bool_]]:
+        """Read the files of some rows, and no others: pixels (b, 1, ...), and which could be read, (b,)."""
+        files = self._of_row[rows]
+        wanted = np.flatnonzero(files != NONE)
+        found = self._read(files[wanted])
+        values = np.zeros((len(rows), *self.shape.extent), np.float32)
+        values[wanted] = found.values / np.float32(self._reading.steps)
+        present = np.zeros(len(rows), np.bool_)
+        present[wanted] = found.present
+        return (torch.from_numpy(values[:, None]),), present
+
+    def depends_on(self, rows: NDArray[np.int64]) -> list[object]:
+        """List what :meth:`read` depends on: form, and each row's file with its size and time; JSON values."""
+        return [self._reading.what, list(self.shape.extent), *map(self._state, self._of_row[rows].tolist())]
+
+    def _state(self, file: int) -> list[object]:
+        if file == NONE:
+            return []
+        path = self._films.path[self._files[file]]
+        try:
+            found = (self._folder / str(path)).stat()
+        except OSError:
+            return [str(path)]
+        return [str(path), found.st_size, found.st_mtime_ns]
+
+    @cached_property
+    def _memory(self) -> Kept:
+        """Pixels of as many files as there is room for, and which of all files can be read."""
+        what, count = self._reading.what, len(self._files)
+        values = np.zeros((min(count, self._room), *self.shape.extent), np.int16)
+        present = np.zeros(count, np.bool_)
+        for start in range(0, count, self._shard):
+            files = np.arange(start, min(start + self._shard, count))
+            depends_on = ["pixels", what, list(self.shape.extent), *map(self._state, files.tolist())]
+            found = self._shelf.get(depends_on, partial(self._read, files))
+            inside = files < len(values)
+            values[files[inside]], present[files] = found.values[inside], found.present
+            progress.current()(what, int(files[-1]) + 1, count)
+        if not present.all():
+            log.warning("%d of %d %s cannot be read: their rows have none", np.sum(~present), count, what)
+        return Kept(values, present)
+
+    def _read(self, files: NDArray[np.int64]) -> Kept:
+        listed = [(str(self._films.path[at]), int(self._films.row[at])) for at in self._files[files]]
+        values, present = np.zeros((len(files), *self.shape.extent), np.int16), np.zeros(len(files), np.bool_)
+        wrong: Counter[str] = Counter()
+        for place, outcome in enumerate(ahead(self._prepared, listed, cores())):
+            if isinstance(outcome, DataError):
+                wrong[outcome.reason] += 1
+            else:
+                values[place], present[place] = outcome, True
+        for reason, times in wrong.items():
+            log.warning("%s left out: %d, %s", self._reading.what, times, reason)
+        return Kept(values, present)
+
+    def _prepared(self, film: tuple[str, int]) -> NDArray[np.int16]:
+        path, row = film
+        pixels = self._reading.prepare(self._folder / path, row) * self._reading.steps
+        return np.clip(np.rint(pixels), -_LARGEST, _LARGEST).astype(np.int16).reshape(self.shape.extent)

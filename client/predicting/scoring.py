@@ -1,0 +1,183 @@
+"""Probabilities of a cohort's rows by released models: the mean over a model's seeds and folds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from client.cohorts.cohort import Cohort
+from client.predicting.released import ReleasedModel, ReleasedRun
+from client.preprocessing.columns import columns
+from common.boosting.reading import from_xgboost_json
+from common.boosting.validation import TreeLimits
+from common.clinical.features import Features
+from common.exceptions import DataError, ModelError
+from common.local_rule import Keeps
+from common.messages import LARGEST_LEAF, MAXIMUM_TREE_BYTES
+from common.network_stages import EncoderStage
+from common.serialization import digest_json
+
+if TYPE_CHECKING:  # a run of trees needs no torch
+    import torch
+
+    from client.inputs.assembling import Place
+    from client.training.examples import Examples
+    from client.training.local_state import LocalStates
+    from common.encoders.network import Network
+
+
+@dataclass(frozen=True, eq=False)
+class Scoring:
+    """Released models on a site's rows.
+
+    Attributes
+    ----------
+    run : ReleasedRun
+    cohort : Cohort
+        All rows, whether their answer is known or not.
+    place : Place
+        Where the data's files lie, and where what is made of them is kept.
+    device : str
+        As in ``site.toml``.
+    states : LocalStates, optional
+        What a site that took part in the run has kept of its own.
+    """
+
+    run: ReleasedRun
+    cohort: Cohort
+    place: Place
+    device: str = "auto"
+    states: LocalStates | None = None
+
+    def require_schema(self) -> None:
+        """Refuse data whose columns are not those of the run (DataError, naming them)."""
+        from client.inputs.assembling import columns as of_networks
+
+        here = of_networks(self.cohort)
+        for modality in self.run.columns:
+            _require(self.run.columns[modality], here.get(modality, ()), modality)
+        features, _ = self._features
+        told = digest_json([list(features.names), list(features.units)])
+        for model in self.run.models:
+            if not model.is_network and not self._stages(model.name):
+                kept = self._seen_of_table(model.name)
+                _require(self._header(model), [features.names[place] for place in kept], "table")
+        if self.run.schema_digest not in ("", told):
+            raise DataError(
+                "the columns are in other units, or in another order, than those the run learnt from",
+                file="cohort",
+                fix="use the version of the project that the run was made with, and its data source",
+            )
+
+    def probabilities(self, models: Sequence[ReleasedModel]) -> NDArray[np.float64]:
+        """Return the mean of some models; (n, k) float64, NaN for labels that trees were not trained on."""
+        each = [self._network_says(one) if one.is_network else self._trees_say(one) for one in models]
+        mean: NDArray[np.float64] = np.mean(each, axis=0)
+        return mean
+
+    def _trees_say(self, model: ReleasedModel) -> NDArray[np.float64]:
+        from common.boosting.scoring import probability, score
+
+        trees = from_xgboost_json(self.run.content(model), self._limits)
+        features, _ = self._features
+        parts = [features.values[:, self._seen_of_table(model.name)]]
+        parts += [self._embedding(stage, model.seed, model.fold) for stage in self._stages(model.name)]
+        found = np.full(self.cohort.labels.shape, np.nan)
+        seen = np.ascontiguousarray(np.hstack(parts), np.float32)
+        found[:, self.run.plan.label_column] = probability(score(trees.segments, trees.header, seen))
+        return found
+
+    def _network_says(self, model: ReleasedModel) -> NDArray[np.float64]:
+        from client.training.network_rounds import predict
+
+        stage = self.run.plan.encoder(model.name.partition(" ")[0])
+        rows = np.arange(len(self.cohort))
+        return predict(self._network(stage, model), self._examples(stage), rows, self._on)
+
+    def _embedding(self, features_stage: str, seed: int, fold: int) -> NDArray[np.float32]:
+        from client.training.network_rounds import embed
+
+        stage = self.run.plan.encoder(self.run.plan.features_stage(features_stage).encoder)
+        named = self.run.named([stage.name])[stage.name]
+        weights = next(one for one in named if (one.seed, one.fold) == (seed, fold))
+        return embed(self._network(stage, weights), self._examples(stage), self._on)
+
+    def _network(self, stage: EncoderStage, model: ReleasedModel) -> Network:
+        """Build a network from its file, and from what the site has kept of its own where that is part of it."""
+        from common.encoders.weights import from_bytes
+        from common.networks.building import build
+        from common.networks.sharing import kept, load, shared
+
+        plan, content, problem = self.run.plan, self.run.content(model), ModelError("no weights")
+        network = build(stage, self.run.columns, len(plan.label_names), model.seed, model.fold)
+        for keeps in get_args(Keeps):
+            try:
+                load(network, from_bytes(content, shared(network, keeps)))
+            except ModelError as error:
+                problem = error if keeps == "nothing" else problem
+                continue
+            if stays := kept(network, keeps):
+                load(network, {name: value for name, value in self._own(stage, model).items() if name in stays})
+            return network
+        raise problem
+
+    def _own(self, stage: EncoderStage, model: ReleasedModel) -> dict[str, torch.Tensor]:
+        from client.training.local_state import chain_of
+
+        chain = chain_of(self.run.name, self.run.plan, stage, model.seed, model.fold)
+        if not (own := dict(self.states.latest(chain)) if self.states else {}):
+            raise ModelError(
+                f"a part of {model.name} stays at each site that trained it: score with --kit of a site that took part"
+            )
+        return own
+
+    def _examples(self, stage: EncoderStage) -> Examples:
+        from client.inputs.assembling import examples
+
+        if stage.frozen:
+            raise ModelError(f"stage {stage.name} has frozen encoders, whose weights are not among the run's models")
+        return examples(self.cohort, stage, self.place)
+
+    @cached_property
+    def _on(self) -> torch.device:
+        from client.training.devices import devices
+
+        return devices(self.device)[0]
+
+    @cached_property
+    def _features(self) -> tuple[Features, tuple[str, ...]]:
+        return columns(self.cohort)
+
+    def _stages(self, model: str) -> list[str]:
+        """Features stages whose embeddings a model's trees see."""
+        return [name for name in self.run.plan.inputs_of(model) if name not in self.run.plan.modalities]
+
+    def _seen_of_table(self, model: str) -> list[int]:
+        """Positions of the columns of the table that a model's trees see."""
+        inputs = self.run.plan.inputs_of(model)
+        return [place for place, modality in enumerate(self._features[1]) if modality in inputs]
+
+    def _header(self, model: ReleasedModel) -> tuple[str, ...]:
+        return from_xgboost_json(self.run.content(model), self._limits).header.feature_names
+
+    @property
+    def _limits(self) -> TreeLimits:
+        return TreeLimits(self.run.plan.trees.max_depth, LARGEST_LEAF, MAXIMUM_TREE_BYTES)
+
+
+def _require(wanted: Sequence[str], here: Sequence[str], modality: str) -> None:
+    """Refuse other columns than the wanted ones, or another order of them (DataError)."""
+    if list(wanted) == list(here):
+        return
+    missing, unknown = [name for name in wanted if name not in here], [name for name in here if name not in wanted]
+    wrong = [f"lacks {', '.join(missing)}"] * bool(missing) + [f"has unknown {', '.join(unknown)}"] * bool(unknown)
+    raise DataError(
+        f"the {modality} {' and '.join(wrong) or 'has its columns in another order than the run'}",
+        file="cohort",
+        fix="use the data source and the version of the project that the run was made with",
+    )

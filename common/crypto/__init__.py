@@ -1,0 +1,1 @@
+"""Keys of a site, and files that only they open."""

@@ -1,0 +1,1 @@
+"""Networks that turn one modality of a patient into an embedding, one file an architecture."""

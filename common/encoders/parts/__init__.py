@@ -1,0 +1,1 @@
+"""What several encoders are made of, and what is told about them."""

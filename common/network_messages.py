@@ -1,0 +1,93 @@
+"""What coordinator and sites say to each other about networks; read beside :mod:`common.messages`.
+
+Weights travel in the safetensors format, checked against the template that both sides build from the plan before
+anything is used; see :mod:`common.encoders.weights`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from common.local_rule import Keeps
+from common.payload import Count, Loss, Payload, Seed, Text
+
+MAXIMUM_WEIGHTS = 1 << 28
+"""Bytes of one network; the largest encoder here has 2^25."""
+
+Weights = Annotated[bytes, Field(max_length=MAXIMUM_WEIGHTS)]
+
+
+class NetworkRequest(Payload):
+    """Which network of the plan is meant: the encoder stage of that name, in one repetition."""
+
+    stage: Text
+    seed: Seed
+    fold: Count
+
+
+class TrainRequest(NetworkRequest):
+    """Train the weights given for one round.
+
+    ``weights`` are all parameters that are trained and do not stay at the sites; ``control`` SCAFFOLD's variates
+    of these, else empty. ``patients`` is how many training patients the site told the coordinator it has,
+    by which noisy sums are divided; 0 where no noise is added. The others are of the strategy's
+    :class:`common.local_rule.LocalRule`.
+    """
+
+    kind: ClassVar[str] = "train"
+    round: Count
+    weights: Weights
+    control: Weights
+    patients: Count
+    proximal: Annotated[float, Field(ge=0, le=100)]
+    keeps: Keeps
+    controlled: bool
+    personal: Annotated[float, Field(ge=0, le=100)]
+
+
+class TrainReply(Payload):
+    """Trained less received, of what the site has the data to train: the encoders of its ``modalities`` and the head.
+
+    Losses are in nats, withheld with small cells. ``ledger_sequence`` and ``ledger_hash`` are the head of the
+    site's privacy ledger after the round, 0 and empty where none is kept.
+    """
+
+    kind: ClassVar[str] = "train-reply"
+    modalities: Annotated[list[Text], Field(min_length=1, max_length=20)]
+    change: Weights
+    control: Weights
+    training_loss: Loss | None = None
+    validation_loss: Loss | None = None
+    ledger_sequence: Count
+    ledger_hash: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
+
+
+class TrainAloneRequest(NetworkRequest):
+    """Train from these weights as long as all rounds together, alone."""
+
+    kind: ClassVar[str] = "train-alone"
+    weights: Weights
+
+
+class EmbedRequest(NetworkRequest):
+    """Embed all rows with the weights given; ``stage`` is the features stage."""
+
+    kind: ClassVar[str] = "embed"
+    weights: Weights
+    keeps: Keeps
+
+
+class EmbedReply(Payload):
+    """How many columns the site has for the trees now; the columns stay."""
+
+    kind: ClassVar[str] = "embed-reply"
+    width: Count
+
+
+class TrainAloneReply(Payload):
+    """The site's own network: all its trained parameters."""
+
+    kind: ClassVar[str] = "train-alone-reply"
+    weights: Weights

@@ -1,0 +1,124 @@
+"""Stages that train networks over the sites or put them to use."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, field_validator, model_validator
+
+from common.plan_part import ModelName, Module, Part
+
+InputModality = Literal["table", "series", "images", "visits", "volumes"]
+"""What an encoder can be given; the names that ``modalities`` of a plan uses."""
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class Training(Part):
+    """How a site trains in a round, where no noise is added.
+
+    ``positive_weight`` is what a positive label counts more than a negative one: a public number.
+    """
+
+    epochs: Annotated[int, Field(ge=1, le=1000)] = 1
+    batch_size: Annotated[int, Field(ge=1, le=65_536)] = 64
+    learning_rate: Annotated[float, Field(gt=0, le=10)] = 1e-3
+    weight_decay: Annotated[float, Field(ge=0, le=10)] = 0.0
+    optimizer: Literal["sgd", "adamw"] = "adamw"
+    positive_weight: Annotated[float, Field(gt=0, le=1000)] = 1.0
+
+
+class Privacy(Part):
+    """DP-SGD with the patient as the unit (Abadi et al., CCS 2016).
+
+    A patient takes part in a step with probability ``sample_rate``; of the sum of her gradients at most
+    ``clipping_norm`` counts. Either ``noise_multiplier`` is given, or ``epsilon``: what all rounds, seeds and folds of
+    the stage cost a patient together, from which the multiplier follows. ``delta`` must be below one over a
+    site's patients: a site with more refuses. ``unit`` says whose part the noise hides: a patient's, at every site
+    before anything leaves. Noise on the updates of whole sites, added at the coordinator, is refused.
+    """
+
+    unit: Literal["patient"] = "patient"
+    epsilon: Annotated[float, Field(gt=0, le=1000)] | None = None
+    noise_multiplier: Annotated[float, Field(gt=0, le=1000)] | None = None
+    delta: Annotated[float, Field(gt=0, lt=0.01)] = 1e-5
+    clipping_norm: Positive = 1.0
+    sample_rate: Annotated[float, Field(gt=0, le=1)]
+    steps: Annotated[int, Field(ge=1, le=100_000)]
+
+    @field_validator("unit", mode="before")
+    @classmethod
+    def _no_whole_sites(cls, unit: object) -> object:
+        if unit == "site":
+            raise ValueError(
+                "central privacy of whole sites hides no patient from the coordinator, and its noise, the multiplier "
+                "times the clipping norm over the number of sites on every weight, drowns what fewer than 100 sites "
+                'have learnt; protect patients: unit = "patient"'
+            )
+        return unit
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.epsilon is None) == (self.noise_multiplier is None):
+            raise ValueError("'privacy' has either 'epsilon' or 'noise_multiplier'")
+        return self
+
+
+class EncoderStage(Part):
+    """Federated training of a network: one encoder a modality, side by side under one linear head for all labels.
+
+    ``shares`` says what a site counts for in the mean: its patients as told in the statistics, or all alike.
+    ``validation`` is the part of each site's training patients that is not trained on; of all rounds the one
+    with the least mean loss on them is kept, and after ``patience`` rounds without a lower one training ends. Sites
+    look at what a round ended with when the next begins, so the last round is never chosen unless it is the only one.
+    ``steps`` is the most steps of a series or visits a network looks at, ``size`` the sides of films in pixels.
+    Encoders of the ``frozen`` modalities stay as they are; ``pretrained`` says which weights some of these have, by the
+    digest that ``fedward-client weights`` tells. Every site has its own file of them: they do not travel.
+    """
+
+    kind: Literal["encoder"]
+    name: ModelName
+    encoders: Annotated[dict[InputModality, Module], Field(min_length=1)]
+    frozen: tuple[InputModality, ...] = ()
+    pretrained: dict[InputModality, Digest] = Field(default_factory=dict)
+    width: Annotated[int, Field(ge=8, le=1024, multiple_of=8)] = 64
+    layers: Annotated[int, Field(ge=1, le=12)] = 1
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    steps: Annotated[int, Field(ge=1, le=10_000)] = 200
+    size: Annotated[int, Field(ge=32, le=1024)] = 224
+    rounds: Annotated[int, Field(ge=1, le=10_000)]
+    strategy: Module = "fedavg"
+    options: dict[str, float] = Field(default_factory=dict)
+    shares: Literal["patients", "equal"] = "patients"
+    training: Training = Training()
+    privacy: Privacy | None = None
+    validation: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    patience: Annotated[int, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if len(set(self.frozen)) != len(self.frozen) or not set(self.frozen) <= set(self.encoders):
+            raise ValueError("'frozen' lists modalities of 'encoders', each once")
+        if not set(self.pretrained) <= set(self.frozen):
+            raise ValueError("'pretrained' weights do not travel: their modalities are 'frozen'")
+        if self.patience is not None and not self.validation:
+            raise ValueError("'patience' needs 'validation', a part of the patients to look at")
+        if self.privacy is not None and self.validation:
+            raise ValueError("'validation' losses are exact: a stage with 'privacy' has none")
+        if self.strategy == "scaffold" and self.training.optimizer != "sgd":
+            raise ValueError("'scaffold' corrects plain gradients: its 'training.optimizer' is \"sgd\"")
+        if self.strategy == "scaffold" and self.privacy is not None:
+            raise ValueError("'scaffold' tells a second vector a round; it cannot be combined with 'privacy'")
+        return self
+
+
+class FeaturesStage(Part):
+    """Each site embeds its own rows with the network of an encoder stage, as columns for the trees that follow.
+
+    Embeddings never leave a site. The trees' rows that the network was trained on are embedded by it, too: what
+    it has learnt by heart of them, trees take for a signal.
+    """
+
+    kind: Literal["features"]
+    name: ModelName
+    encoder: ModelName

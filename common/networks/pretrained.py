@@ -1,0 +1,60 @@
+"""Weights that others have trained: each site has a file of its own, and the plan names their digest.
+
+Only frozen encoders have such weights, so that they never travel: whoever lacks the file cannot take part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from torch import Tensor, nn
+
+from common.encoders.base import Settings, Shape, find
+from common.encoders.network import Network
+from common.encoders.weights import digest, require_like
+from common.exceptions import ModelError
+from common.network_stages import EncoderStage
+
+Read = Callable[[str], Mapping[str, Tensor]]
+
+
+def load_pretrained(network: Network, stage: EncoderStage, read: Read) -> None:
+    """Fill those encoders of a network that the plan gives a digest.
+
+    Parameters
+    ----------
+    network : Network
+    stage : EncoderStage
+    read : callable
+        From the name of an encoder to the state dict that the user supplies for it.
+
+    Raises
+    ------
+    ModelError
+        The weights are not the encoder's, or have another digest.
+    """
+    for modality, wanted in stage.pretrained.items():
+        name, encoder = stage.encoders[modality], network.encoders[modality]
+        fill(name, encoder, read(name))
+        if (found := digest(encoder.state_dict())) != wanted:
+            raise ModelError(f"stage {stage.name} needs weights of {name} with digest {wanted}, these have {found}")
+
+
+def digest_as(name: str, state: Mapping[str, Tensor]) -> str:
+    """Return the digest a plan gives weights as an encoder's (ModelError); the file's layout does not matter."""
+    encoder = find(name)
+    if not hasattr(encoder, "load_pretrained"):
+        return digest(state)
+    network = encoder.build(Shape(1), Settings())
+    fill(name, network, state)
+    return digest(network.state_dict())
+
+
+def fill(name: str, encoder: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Put weights into an encoder, in its own layout or another one that it knows (ModelError)."""
+    known = getattr(find(name), "load_pretrained", None)
+    if known is not None:
+        known(encoder, state)
+        return
+    require_like(state, encoder.state_dict())
+    encoder.load_state_dict(state)

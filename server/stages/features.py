@@ -1,0 +1,52 @@
+"""Every site embeds its own rows; what comes back is how many columns there are."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+from common.exceptions import ProtocolError
+from common.local_rule import Keeps
+from common.network_messages import EmbedReply, EmbedRequest
+from common.network_stages import FeaturesStage
+from common.plan import Repetition
+from server.results import Exchange
+from server.stages.study import Study, chain_name, exchange
+
+
+class Embedded(BaseModel):
+    """Which sites have embedded their rows, and what it cost."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    sites: tuple[str, ...]
+    exchange: Exchange
+
+
+def run(study: Study, stage: FeaturesStage, weights: bytes, keeps: Keeps, repetition: Repetition) -> None:
+    """Ask every site to embed its rows with a network's weights."""
+    chain = chain_name(stage.name, repetition)
+    width = study.widths[stage.name] = _width(study, stage, repetition)
+    finished = study.checkpoint.recall(chain, Embedded)
+    if finished is None:
+
+        def check(_site: str, reply: EmbedReply) -> None:
+            if reply.width != width:
+                raise ProtocolError(f"embed-reply: {reply.width} columns, the network has {width}")
+
+        request = EmbedRequest(
+            stage=stage.name, seed=repetition.seed, fold=repetition.fold, weights=weights, keeps=keeps
+        )
+        answers = study.members.ask(
+            dict.fromkeys(study.members.names, request), EmbedReply, what=f"{stage.name}, {repetition}", check=check
+        )
+        finished = Embedded(sites=tuple(answers.replies), exchange=exchange(chain, answers))
+        study.checkpoint.keep(chain, finished)
+    study.exchanges.append(finished.exchange)
+    study.progress.step(chain, 1)
+
+
+def _width(study: Study, stage: FeaturesStage, repetition: Repetition) -> int:
+    from common.networks.building import build
+
+    labels = len(study.plan.label_names)
+    network = build(study.plan.encoder(stage.encoder), study.columns, labels, repetition.seed, repetition.fold)
+    return network.head.in_features

@@ -1,0 +1,1 @@
+"""What aggregation rules for weights have in common."""
