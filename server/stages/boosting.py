@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cache
 
 from pydantic import BaseModel, ConfigDict
@@ -14,10 +13,9 @@ from common.messages import BoostReply, BoostRequest
 from common.plan import Repetition
 from common.stages import BoostingStage
 from server.results import Round, StageHistory
-from server.stages.study import Study, at_sites, chain_name, mean_of_told
+from server.stages.study import Study, chain_name, record
 from strategies import base
 from strategies.base import BoostingStrategy
-from strategies.rounds.membership import Answers
 
 
 class FinishedRound(BaseModel):
@@ -91,23 +89,9 @@ def _exchange(
     for site in answers.replies:
         study.now_holds(site, chain, model)
     trees = strategy.aggregate({site: reply.trees for site, reply in answers.replies.items()})
+    losses = {site: (reply.training_loss, reply.held_out_loss) for site, reply in answers.replies.items()}
     return FinishedRound(
-        round=_record(number, answers),
+        round=record(number, answers, losses),
         trees=tuple(tree.decode() for tree in trees),
         model=(model.append(trees) if trees else model).digest,
-    )
-
-
-def _record(number: int, answers: Answers[BoostReply]) -> Round:
-    replies: Mapping[str, BoostReply] = answers.replies
-    return Round(
-        number=number,
-        seconds=answers.seconds,
-        bytes_down=answers.bytes_down,
-        bytes_up=answers.bytes_up,
-        sites=tuple(replies),
-        missing=dict(answers.missing),
-        training_loss=mean_of_told(reply.training_loss for reply in replies.values()),
-        held_out_loss=mean_of_told(reply.held_out_loss for reply in replies.values()),
-        at=at_sites(answers, {site: (reply.training_loss, reply.held_out_loss) for site, reply in replies.items()}),
     )

@@ -18,7 +18,7 @@ from common.network_stages import EncoderStage
 from common.plan import Repetition
 from server import ledgers, privacy
 from server.results import Round, StageHistory
-from server.stages.study import Study, at_sites, chain_name, mean_of_told
+from server.stages.study import Study, chain_name, record
 from strategies import base
 from strategies.rounds.membership import Answers
 from strategies.weights.update import Trained, Update, Weights
@@ -158,8 +158,10 @@ class _Work:
         }
         trained = Trained(current, updates, state, len(self.study.members.names), statistics(network))
         new, new_state = strategy.aggregate(trained, options)
+        losses = {site: (reply.training_loss, reply.validation_loss) for site, reply in answers.replies.items()}
+        epsilon = privacy.epsilon_after(self.study.plan, self.stage, self.repetition, number)
         return FinishedRound(
-            round=self._record(number, answers),
+            round=record(number, answers, losses, epsilon),
             weights=blobs.put(pack(whole(new, widths))),
             state=blobs.put(pack(new_state)),
         )
@@ -188,21 +190,6 @@ class _Work:
             TrainReply,
             what=f"{self.stage.name}, {self.repetition}, round {number}",
             check=lambda site, reply: self._check(site, reply, template, rule),
-        )
-
-    def _record(self, number: int, answers: Answers[TrainReply]) -> Round:
-        replies = answers.replies
-        return Round(
-            number=number,
-            seconds=answers.seconds,
-            bytes_down=answers.bytes_down,
-            bytes_up=answers.bytes_up,
-            sites=tuple(replies),
-            missing=dict(answers.missing),
-            training_loss=mean_of_told(reply.training_loss for reply in replies.values()),
-            held_out_loss=mean_of_told(reply.validation_loss for reply in replies.values()),
-            at=at_sites(answers, {site: (one.training_loss, one.validation_loss) for site, one in replies.items()}),
-            epsilon=privacy.epsilon_after(self.study.plan, self.stage, self.repetition, number),
         )
 
     def _check(self, site: str, reply: TrainReply, template: Mapping[str, Tensor], rule: LocalRule) -> None:

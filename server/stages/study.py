@@ -14,7 +14,7 @@ from common.plan import Plan, Repetition
 from server.blobs import Blobs
 from server.checkpoints import Checkpoint
 from server.progress import Progress
-from server.results import Exchange, SiteRound
+from server.results import Exchange, Round, SiteRound
 from server.tracking import Tracking
 from strategies.rounds.membership import Answers, Members
 
@@ -109,24 +109,45 @@ def exchange(name: str, answers: Answers[R]) -> Exchange:
     return Exchange(name=name, seconds=answers.seconds, bytes_down=answers.bytes_down, bytes_up=answers.bytes_up)
 
 
-def at_sites(answers: Answers[R], losses: Mapping[str, tuple[float | None, float | None]]) -> dict[str, SiteRound]:
-    """Record what a round was at each site that answered.
+def record(
+    number: int,
+    answers: Answers[R],
+    losses: Mapping[str, tuple[float | None, float | None]],
+    epsilon: float | None = None,
+) -> Round:
+    """Record what a round of training was, over all sites and at each.
 
     Parameters
     ----------
+    number : int
+        From 1.
     answers : Answers
     losses : mapping of site name to (training loss, held-out loss)
         None where withheld.
+    epsilon : float, optional
+        What all rounds up to this one cost a patient, where noise is added.
     """
-    return {
-        site: SiteRound(
-            seconds=answers.took[site],
-            bytes_up=answers.sizes[site],
-            training_loss=losses[site][0],
-            held_out_loss=losses[site][1],
-        )
-        for site in answers.replies
-    }
+    training, held_out = ([each[side] for each in losses.values()] for side in (0, 1))
+    return Round(
+        number=number,
+        seconds=answers.seconds,
+        bytes_down=answers.bytes_down,
+        bytes_up=answers.bytes_up,
+        sites=tuple(answers.replies),
+        missing=dict(answers.missing),
+        training_loss=_mean_of_told(training),
+        held_out_loss=_mean_of_told(held_out),
+        at={
+            site: SiteRound(
+                seconds=answers.took[site],
+                bytes_up=answers.sizes[site],
+                training_loss=losses[site][0],
+                held_out_loss=losses[site][1],
+            )
+            for site in answers.replies
+        },
+        epsilon=epsilon,
+    )
 
 
 def chain_name(strategy: str, repetition: Repetition) -> str:
@@ -134,7 +155,7 @@ def chain_name(strategy: str, repetition: Repetition) -> str:
     return f"{strategy}-seed{repetition.seed}-fold{repetition.fold}"
 
 
-def mean_of_told(losses: Iterable[float | None]) -> float | None:
+def _mean_of_told(losses: Iterable[float | None]) -> float | None:
     """Mean over the sites that tell theirs; None when no site does."""
     told = [loss for loss in losses if loss is not None]
     return sum(told) / len(told) if told else None

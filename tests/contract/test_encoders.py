@@ -117,6 +117,7 @@ def test_padding_changes_nothing(name):
     longer = [torch.cat([one, torch.rand(5, 4, *one.shape[2:])], dim=1) for one in steps]
     encoder = built(name)
     close(encoder(*longer, length), encoder(*steps, length))
+    assert not torch.equal(encoder(*longer, length + 4), encoder(*steps, length)), "control: they are padding no more"
 
 
 @with_mask
@@ -135,6 +136,7 @@ def test_rows_are_independent(name):
     encoder = built(name)
     alone = torch.cat([encoder(*(one[i : i + 1] for one in given)) for i in range(5)])
     close(encoder(*given), alone)
+    assert not torch.equal(alone[0], alone[1]), "control: rows differ"
 
 
 @every_encoder

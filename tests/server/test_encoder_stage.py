@@ -10,7 +10,7 @@ import pytest
 
 from common.encoders.base import Settings, Shape
 from common.encoders.network import Part, assemble
-from common.exceptions import CheckpointError, FedwardError
+from common.exceptions import CheckpointError, FedwardError, ProtocolError
 from common.local_rule import LocalRule
 from common.network_messages import TrainReply
 from common.network_stages import EncoderStage
@@ -98,6 +98,8 @@ def reply(**changes) -> TrainReply:
 
 
 def test_sound_replies_pass():
+    with pytest.raises(ProtocolError):  # the control: a validation nobody asked for
+        check(reply(validation_loss=0.5), TEMPLATE, LocalRule(), stage_of())
     check(reply(training_loss=0.5), TEMPLATE, LocalRule(), stage_of())
     check(reply(training_loss=0.5, validation_loss=0.5), TEMPLATE, LocalRule(), stage_of(validation=0.2))
     check(reply(control=CHANGE), TEMPLATE, LocalRule(controlled=True), stage_of())

@@ -34,6 +34,8 @@ def required(**changes):
 )
 def test_these_can_be(changes):
     required(**changes)
+    with pytest.raises(PlanError, match="unknown"):  # the same but for one thing
+        required(**{**changes, "strategy": "nosuch"})
 
 
 @pytest.mark.parametrize(
