@@ -67,7 +67,7 @@ def exchange(grid, nodes, number):
     asked = RecordDict({"config": ConfigRecord({"number": number})})
     waiting = set(grid.push_messages([Message(asked, node, "query.ask") for node in nodes]))
     replies = {}
-    while waiting and time.monotonic() - begin < 60:
+    while waiting and time.monotonic() - begin < 240:
         for reply in grid.pull_messages(list(waiting)):
             waiting.discard(reply.metadata.reply_to_message_id)
             replies[nodes[reply.metadata.src_node_id]] = dict(reply.content["config"])
@@ -79,7 +79,7 @@ def exchange(grid, nodes, number):
 def main(grid, context):
     if context.run_config["task"] == "fail":
         raise ValueError("quorum lost at birch")
-    until = time.monotonic() + 60
+    until = time.monotonic() + 240
     while context.run_config["task"] == "wait" or len(nodes := {n.node_id: n.name for n in grid.get_nodes()}) < 3:
         time.sleep(0.05)
         assert time.monotonic() < until
@@ -111,7 +111,7 @@ def ask(message, context):
 """
 
 
-def until(condition: Callable[[], object], seconds: float = 60) -> None:
+def until(condition: Callable[[], object], seconds: float = 240) -> None:
     """Wait for a condition, at most so long."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -198,7 +198,7 @@ class Deployment:
         client.close()
         return next((str(run.status.status) for run in runs.values()), "none")
 
-    def submit(self, seconds: float = 60, **run_config: str) -> FlowerRun:
+    def submit(self, seconds: float = 240, **run_config: str) -> FlowerRun:
         return submit(self.app, run_config, self.folder, deadline_seconds=seconds)
 
     def close(self) -> None:

@@ -119,7 +119,7 @@ def test_a_stranger_is_refused(deployment: Deployment, tmp_path: Path, wrong: st
         [sys.executable, "-c", START, str(stranger)],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
-        timeout=90,
+        timeout=240,
         check=False,
     )
     assert ended.returncode != 0

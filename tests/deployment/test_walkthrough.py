@@ -22,7 +22,7 @@ from common.plan import shipped
 from simulations.synthetic.eicu_layout import generate
 from tests.deployment.probing import ROOT, free_port
 
-pytestmark = [pytest.mark.deployment, pytest.mark.timeout(540)]
+pytestmark = [pytest.mark.deployment, pytest.mark.timeout(960)]
 
 PLACEHOLDERS = {" kit": " coordinator/kits/hospital-1", "KIT": "coordinator/kits/hospital-1", "FOLDER": "coordinator",
                 "RUN": "first"}  # fmt: skip
@@ -78,7 +78,7 @@ def run(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
         start_new_session=True,
     )
     try:
-        output, errors = process.communicate(timeout=500)
+        output, errors = process.communicate(timeout=900)
         return subprocess.CompletedProcess(script, process.returncode, output, errors)
     finally:
         with contextlib.suppress(ProcessLookupError):
