@@ -157,6 +157,7 @@ def predict(
     by: Annotated[str, typer.Option(help="Without a kit: select rows by this, e.g. unit, region.")] = "all",
     values: Annotated[list[str] | None, typer.Option(help="Which, e.g. medical; may be repeated.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Without a kit: keep what takes long to read there.")] = None,
+    weights: Annotated[list[str] | None, typer.Option(help=f"Without a kit: {command_line.WEIGHTS}")] = None,
     model: Annotated[
         list[str] | None,
         typer.Option(
@@ -179,13 +180,15 @@ def predict(
     if (kit is None) == (data is None):
         raise typer.BadParameter("name a --kit or a folder of --data, one of both")
     if kit is not None:
-        if source or values or cache or by != "all":
-            raise typer.BadParameter("a kit's site.toml says which data: leave out --source, --by, --values, --cache")
-        done = of_kit(run, kit, to, model or ())
+        if source or values or cache or weights or by != "all":
+            without = "--source, --by, --values, --cache, --weights"
+            raise typer.BadParameter(f"a kit's site.toml says which data and weights: leave out {without}")
+        done = of_kit(run, kit, to, model or (), getpass)
     elif data is not None:
         select = ALL if by == "all" and not values else Select(by, tuple(values or ()))
         with asking.cache_of_folder(cache) as kept:
-            done = of_folder(run, data, source, select, kept, to, model or ())
+            files = command_line.files_by_name(weights or ())
+            done = of_folder(run, data, source, select, kept, to, model or (), files)
     console = command_line.console()
     console.print(f"{done.rows:,} rows of {done.people:,} patients scored by {', '.join(done.models)}: {to}")
 

@@ -63,9 +63,9 @@ def network(message: Message, context: Context) -> Message:
 @app.query("embed")
 def embed(message: Message, context: Context) -> Message:
     """Turn rows into columns for trees."""
-    from client.handlers.embed import embed_all
+    from client.handlers.embed import embed_rows
 
-    return answer(message, context, EmbedRequest, embed_all)
+    return answer(message, context, EmbedRequest, embed_rows)
 
 
 @app.train("network_alone")

@@ -3,20 +3,47 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from common.crypto import files
 from common.crypto.at_rest import SiteKey
+from common.crypto.folder import EncryptedFolder
 from common.exceptions import ModelError
-from common.plan import Plan
 from common.serialization import digest_json
+
+UNUSED_SECONDS = 30 * 24 * 3600.0
+"""An embedding that nobody read or wrote for so long belongs to a run that is over."""
+
+
+@dataclass(frozen=True, eq=False)
+class Embedding:
+    """The columns that a features stage adds.
+
+    Attributes
+    ----------
+    rows : str
+        Tells which rows, in which order: :attr:`client.cohorts.cohort.Cohort.rows_digest`.
+    columns : tuple of w str
+        Names, without that of the stage.
+    values : (n, w) float32
+        NaN where a row lacks what is embedded.
+    """
+
+    rows: str
+    columns: tuple[str, ...]
+    values: NDArray[np.float32] = field(repr=False)
+
+    def take(self, rows: NDArray[np.bool_]) -> Embedding:
+        """Return some of the rows."""
+        return replace(self, values=self.values[rows])
 
 
 class Embeddings:
-    """A file a features stage and repetition of a plan, replaced when its rows are embedded anew.
+    """A file a run, features stage and repetition, replaced when its rows are embedded anew.
 
     Parameters
     ----------
@@ -26,37 +53,41 @@ class Embeddings:
     """
 
     def __init__(self, folder: Path, key: SiteKey) -> None:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._folder, self._key = folder, key
-        self._known: dict[str, NDArray[np.float32]] = {}
+        self._files = EncryptedFolder(folder, key)
+        self._known: dict[str, Embedding] = {}
 
-    def keep(self, plan: Plan, stage: str, seed: int, fold: int, values: NDArray[np.float32]) -> None:
-        """Store the embedding of every row of the cohort, (n, w) float32."""
-        name = _name(plan, stage, seed, fold)
+    def keep(self, chain: Sequence[object], embedding: Embedding) -> None:
+        """Store what a chain (run, plan, stage, seed, fold; JSON values) has made of every row of the cohort."""
         content = io.BytesIO()
-        np.save(content, values, allow_pickle=False)
-        files.write(self._folder / name, self._key, name, [content.getvalue()])
-        self._known[name] = values
+        rows, columns = np.array(embedding.rows), np.array(embedding.columns)
+        np.savez(content, allow_pickle=False, rows=rows, columns=columns, values=embedding.values)
+        self._files.write(digest_json(list(chain)), content.getvalue())
+        self._known[digest_json(list(chain))] = embedding
 
-    def get(self, plan: Plan, stage: str, seed: int, fold: int) -> NDArray[np.float32]:
-        """Return what was kept.
+    def get(self, chain: Sequence[object], rows: str) -> Embedding:
+        """Return what was kept of these very rows.
 
         Raises
         ------
         ModelError
-            Nothing was.
+            Nothing was, or the site's rows have changed since.
         EncryptionError
             The file was changed, or belongs to another key.
         """
-        name = _name(plan, stage, seed, fold)
-        if name not in self._known:
-            try:
-                content = files.read(self._folder / name, self._key, name)
-            except FileNotFoundError as error:
-                raise ModelError(f"stage {stage}: this site has not embedded its rows; repeat that stage") from error
-            self._known[name] = np.load(io.BytesIO(content), allow_pickle=False)
-        return self._known[name]
+        name = digest_json(list(chain))
+        try:
+            found = self._known.get(name) or self._read(name)
+        except FileNotFoundError:
+            raise ModelError("this site has not embedded its rows; repeat the features stage") from None
+        if found.rows != rows:
+            raise ModelError("this site's rows have changed since they were embedded; repeat the features stage")
+        self._known[name] = found
+        return found
 
+    def remove_unused(self, now: float) -> None:
+        """Remove what was not used for :data:`UNUSED_SECONDS`; ``now`` in seconds since the epoch."""
+        self._files.remove_unused(now, UNUSED_SECONDS)
 
-def _name(plan: Plan, stage: str, seed: int, fold: int) -> str:
-    return digest_json([plan.digest, stage, seed, fold])
+    def _read(self, name: str) -> Embedding:
+        with np.load(io.BytesIO(self._files.read(name)), allow_pickle=False) as found:
+            return Embedding(str(found["rows"]), tuple(found["columns"].tolist()), found["values"])

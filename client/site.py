@@ -20,7 +20,7 @@ from client.cohorts.loading import load
 from client.datasets.base import Select
 from client.datasets.reading.cache import Cache
 from client.embeddings import Embeddings
-from client.keyring import open_key
+from client.keyring import Ask, open_key
 from client.preprocessing.table import Table, build
 from client.releasing import Releases
 from client.settings import SiteSettings, read
@@ -31,7 +31,6 @@ from common.audit.log import AuditLog
 from common.boosting.model import Model
 from common.clinical.records import NONE
 from common.crypto.at_rest import SiteKey
-from common.exceptions import ConfigurationError
 from common.messages import LOCAL, BoostRequest, LocalRequest
 from common.network_stages import EncoderStage
 from common.payload import Payload
@@ -44,7 +43,7 @@ if TYPE_CHECKING:  # a site that trains no network needs no torch
     import torch
     from torch import Tensor
 
-    from client.features.runtimes import Runtimes
+    from client.features.embedding import Means
     from client.features.shelf import Shelf
     from client.training.examples import Examples
     from client.training.local_state import LocalStates
@@ -64,10 +63,12 @@ class Site:
         The site's settings.
     clock : callable, optional
         Returns seconds since the epoch.
+    ask : callable, optional
+        For the passphrase, when that is the site's key.
     """
 
-    def __init__(self, file: Path, *, clock: Callable[[], float] = time.time) -> None:
-        self._clock = clock
+    def __init__(self, file: Path, *, clock: Callable[[], float] = time.time, ask: Ask | None = None) -> None:
+        self._clock, self._ask = clock, ask
         self.settings: SiteSettings = read(file)
         self._home = file.parent
         self.state = self._home / self.settings.state
@@ -93,7 +94,7 @@ class Site:
     def receive_plan(self, run: str, plan: Plan) -> None:
         """Keep a run's plan when it is seen for the first time; audited before it is there.
 
-        A new run is the time to let go of models that no run has used for long.
+        A new run is the time to let go of what no run has used for long.
 
         Raises
         ------
@@ -108,7 +109,8 @@ class Site:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.audit.append(Event(Kind.PLAN_RECEIVED, {"run": run, "plan": plan.digest, "task": plan.task}))
         write_atomic(file, plan.to_json().encode())
-        self.models.remove_unused(self._clock())
+        for kept in (self.models, self.shelf, self.embeddings) if plan.encoders else (self.models,):
+            kept.remove_unused(self._clock())
 
     def table(self, plan: Plan) -> Table:
         """Open the data for a plan's task, once a process; audited with digest and counts before it is used.
@@ -160,7 +162,7 @@ class Site:
     @cached_property
     def key(self) -> SiteKey:
         """The key that encrypts what the site derives from patients (EncryptionError)."""
-        return open_key(self.settings, self._home)
+        return open_key(self.settings, self._home, self._ask)
 
     @cached_property
     def models(self) -> ModelStore:
@@ -188,28 +190,19 @@ class Site:
 
         return Shelf(self.state / "features", self.key)
 
-    @cached_property
-    def runtimes(self) -> Runtimes:
-        """Which ways of running encoders were found the fastest here."""
+    @property
+    def means(self) -> Means:
+        """What it embeds films and other data with (ConfigurationError)."""
+        from client.features.embedding import Means
         from client.features.runtimes import Runtimes
 
-        return Runtimes(self.state / "runtimes.json")
+        return Means(self.shelf, Runtimes(self.state / "runtimes.json"), self.device)
 
     def pretrained(self, encoder: str) -> Mapping[str, Tensor]:
-        """Read the user's weights for an encoder.
+        """Read the user's weights for an encoder; see :func:`common.networks.pretrained.from_files`."""
+        from common.networks.pretrained import from_files
 
-        Raises
-        ------
-        ConfigurationError
-            The settings name no file for it.
-        ModelError
-            The file cannot be read, or holds more than a state dict.
-        """
-        from common.encoders.weights import read as read_weights
-
-        if encoder not in self.settings.weights:
-            raise ConfigurationError(f"no file of weights for {encoder}: name it in site.toml under [weights]")
-        return read_weights(self._home / self.settings.weights[encoder])
+        return from_files({name: self._home / file for name, file in self.settings.weights.items()})(encoder)
 
     @cached_property
     def devices(self) -> tuple[torch.device, ...]:
@@ -248,19 +241,23 @@ class Site:
         PlanError
             The plan trains no such model.
         ModelError
-            The site has not embedded its rows yet.
+            The site has not embedded its rows in this run, or they have changed since.
         """
         inputs = plan.inputs_of(model)
         stages = [name for name in inputs if name not in plan.modalities]
         if not stages and set(inputs) == set(plan.modalities):
             return self.table(plan)
         table = self.table(plan)
-        known = self.cohort(plan).labels[:, plan.label_column] != NONE if stages else slice(None)
-        return table.seeing(inputs, [(name, self.embeddings.get(plan, name, seed, fold)[known]) for name in stages])
+        if not stages:
+            return table.seeing(inputs)
+        cohort = self.cohort(plan)
+        known, rows = cohort.labels[:, plan.label_column] != NONE, cohort.rows_digest
+        found = [self.embeddings.get((self.run, plan.digest, name, seed, fold), rows) for name in stages]
+        return table.seeing(inputs, list(zip(stages, (one.take(known) for one in found), strict=True)))
 
     def fold(self, plan: Plan, model: str, seed: int, fold: int) -> Fold:
         """Return what a model's trees see, divided for one repetition, with resampling; see :func:`divide`."""
-        key = (plan.digest, plan.inputs_of(model), seed, fold)
+        key = (self.run, plan.digest, plan.inputs_of(model), seed, fold)
         if key not in self._folds:
             divided = divide(self.table_for(plan, model, seed, fold), plan, self.name, seed, fold)
             if divided.note:
@@ -279,7 +276,7 @@ class Site:
         """
         from common.boosting.scoring import score
 
-        rows, key = self.fold(plan, model, seed, fold), (plan.digest, plan.inputs_of(model), seed, fold)
+        rows, key = self.fold(plan, model, seed, fold), (self.run, plan.digest, plan.inputs_of(model), seed, fold)
         known, start = self._margins.get(key, (None, None))
         new = trees.since(known.digest) if known else None
         if new is None:

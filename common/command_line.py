@@ -7,7 +7,7 @@ Exit codes: 0 done, 1 refused or failed (the reason is on standard error), 2 wro
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +17,7 @@ from rich.console import Console
 from common.exceptions import AuditError, FedwardError
 from common.serialization import write_atomic
 
+WEIGHTS = "A file of pretrained weights that the plan wants, as ENCODER=FILE; may be repeated."
 Folder = Annotated[Path, typer.Argument(help="The coordinator's folder, or the site's kit with site.toml in it.")]
 
 
@@ -43,6 +44,17 @@ def _sentence(error: FedwardError | OSError) -> str:
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror}"
     return str(error)
+
+
+def files_by_name(options: Sequence[str]) -> dict[str, Path]:
+    """Read options such as "densenet121=FILE" (typer.BadParameter)."""
+    found = {}
+    for option in options:
+        name, between, file = option.partition("=")
+        if not (name and between and file) or name in found:
+            raise typer.BadParameter(f"'{option}' is not ENCODER=FILE, each encoder once")
+        found[name] = Path(file)
+    return found
 
 
 def audit_app(locate: Callable[[Path], tuple[Path, str]]) -> typer.Typer:

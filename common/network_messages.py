@@ -32,8 +32,9 @@ class TrainRequest(NetworkRequest):
 
     ``weights`` are all parameters that are trained and do not stay at the sites; ``control`` SCAFFOLD's variates
     of these, else empty. ``patients`` is how many training patients the site told the coordinator it has,
-    by which noisy sums are divided; 0 where no noise is added. The others are of the strategy's
-    :class:`common.local_rule.LocalRule`.
+    by which noisy sums are divided; 0 where no noise is added. ``counted`` is the last round in which the site's
+    answer was used, 0 before any: an answer that came too late changed the site's variates and not the
+    coordinator's. The others are of the strategy's :class:`common.local_rule.LocalRule`.
     """
 
     kind: ClassVar[str] = "train"
@@ -41,6 +42,7 @@ class TrainRequest(NetworkRequest):
     weights: Weights
     control: Weights
     patients: Count
+    counted: Count
     proximal: Annotated[float, Field(ge=0, le=100)]
     keeps: Keeps
     controlled: bool

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
@@ -15,17 +16,36 @@ Positive = Annotated[float, Field(gt=0)]
 
 
 class Training(Part):
-    """How a site trains in a round, where no noise is added.
+    """How a site trains in a round.
 
-    ``positive_weight`` is what a positive label counts more than a negative one: a public number.
+    Where no noise is added, a round is ``epochs`` passes over the rows, or one of ``rounds_per_epoch`` parts of a pass:
+    the more often sites are averaged, the closer they come to training in one place. ``positive_weight`` is what a
+    positive label counts more than a negative one: a public number. With ``decay`` the learning rate falls over the
+    rounds of the stage; ``moments`` of AdamW are kept at the site between rounds or begin afresh with each.
     """
 
     epochs: Annotated[int, Field(ge=1, le=1000)] = 1
+    rounds_per_epoch: Annotated[int, Field(ge=1, le=1000)] = 1
     batch_size: Annotated[int, Field(ge=1, le=65_536)] = 64
     learning_rate: Annotated[float, Field(gt=0, le=10)] = 1e-3
     weight_decay: Annotated[float, Field(ge=0, le=10)] = 0.0
+    decay: Literal["none", "cosine"] = "none"
     optimizer: Literal["sgd", "adamw"] = "adamw"
+    moments: Literal["fresh", "kept"] = "fresh"
     positive_weight: Annotated[float, Field(gt=0, le=1000)] = 1.0
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.epochs > 1 and self.rounds_per_epoch > 1:
+            raise ValueError("'training' has several 'epochs' a round or several 'rounds_per_epoch', not both")
+        if self.moments == "kept" and self.optimizer != "adamw":
+            raise ValueError("'training.moments' are those of optimizer = \"adamw\"")
+        return self
+
+    def rate(self, number: int, rounds: int) -> float:
+        """Return the learning rate of a round, from 1; cosine as Loshchilov and Hutter (ICLR 2017), eq. 5, to 0."""
+        falling = (1 + math.cos(math.pi * (number - 1) / rounds)) / 2 if self.decay == "cosine" else 1.0
+        return self.learning_rate * falling
 
 
 class Privacy(Part):
@@ -67,7 +87,8 @@ class Privacy(Part):
 class EncoderStage(Part):
     """Federated training of a network: one encoder a modality, side by side under one linear head for all labels.
 
-    ``shares`` says what a site counts for in the mean: its patients as told in the statistics, or all alike.
+    ``shares`` says what a site counts for in the mean: its patients as told in the statistics, or all alike; unless
+    told its patients, and with ``privacy`` all alike, since no noise covers what an exact count tells of a patient.
     ``validation`` is the part of each site's training patients that is not trained on; of all rounds the one
     with the least mean loss on them is kept, and after ``patience`` rounds without a lower one training ends. Sites
     look at what a round ended with when the next begins, so the last round is never chosen unless it is the only one.
@@ -89,7 +110,7 @@ class EncoderStage(Part):
     rounds: Annotated[int, Field(ge=1, le=10_000)]
     strategy: Module = "fedavg"
     options: dict[str, float] = Field(default_factory=dict)
-    shares: Literal["patients", "equal"] = "patients"
+    shares: Literal["patients", "equal"] | None = None
     training: Training = Training()
     privacy: Privacy | None = None
     validation: Annotated[float, Field(ge=0, le=0.5)] = 0.0
@@ -105,11 +126,18 @@ class EncoderStage(Part):
             raise ValueError("'patience' needs 'validation', a part of the patients to look at")
         if self.privacy is not None and self.validation:
             raise ValueError("'validation' losses are exact: a stage with 'privacy' has none")
+        if self.privacy is not None and (self.training.moments == "kept" or self.training.rounds_per_epoch > 1):
+            raise ValueError("'training.moments' and 'rounds_per_epoch' are of training without 'privacy'")
         if self.strategy == "scaffold" and self.training.optimizer != "sgd":
             raise ValueError("'scaffold' corrects plain gradients: its 'training.optimizer' is \"sgd\"")
         if self.strategy == "scaffold" and self.privacy is not None:
             raise ValueError("'scaffold' tells a second vector a round; it cannot be combined with 'privacy'")
         return self
+
+    @property
+    def by_patients(self) -> bool:
+        """Whether sites count by their patients in the mean."""
+        return self.shares == "patients" or (self.shares is None and self.privacy is None)
 
 
 class FeaturesStage(Part):

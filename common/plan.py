@@ -105,6 +105,11 @@ class Plan(Part):
                     'one of them would hide none who is there many times. Say resampling = "none", and weigh cases by '
                     "'training.positive_weight', a public number"
                 )
+            if stage.privacy is not None and stage.by_patients and self.statistics.epsilon is None:
+                raise ValueError(
+                    f"stage '{stage.name}' has 'privacy', and exact counts in shares = \"patients\" would tell of a "
+                    "patient what its noise hides: say shares = \"equal\", or give the statistics an 'epsilon'"
+                )
         synthetic = self.data.synthetic
         if synthetic and self.sites.partition == "hospital" and self.sites.quorum > synthetic.hospitals:
             raise ValueError(f"'sites.quorum' is above data.synthetic.hospitals ({synthetic.hospitals})")

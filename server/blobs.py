@@ -10,7 +10,7 @@ from common.serialization import digest, write_atomic
 
 
 class Blobs:
-    """Bytes by digest in a run's folder; what a checkpoint names, so that it need not hold it.
+    """Bytes by digest in a folder of their own; what a checkpoint names, so that it need not hold it.
 
     Parameters
     ----------
@@ -20,6 +20,10 @@ class Blobs:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+
+    def of(self, chain: str) -> Blobs:
+        """Return those of one chain of rounds, which are removed without regard to others'."""
+        return Blobs(self._folder / chain)
 
     def put(self, content: bytes) -> str:
         """Store bytes and return their digest."""
@@ -45,10 +49,12 @@ class Blobs:
             raise CheckpointError(f"{self._path(name)}: weights of this run are damaged; begin a new run")
         return content
 
-    def remove_but(self, names: Collection[str], *, of: Collection[str]) -> None:
-        """Remove those digests ``of`` which ``names`` does not hold."""
-        for name in set(of) - set(names):
-            self._path(name).unlink(missing_ok=True)
+    def keep_only(self, names: Collection[str]) -> None:
+        """Remove everything else from the folder, what a killed process left half written or unnamed, too."""
+        needed = {self._path(name) for name in names}
+        for path in self._folder.iterdir() if self._folder.is_dir() else ():
+            if path not in needed:
+                path.unlink()
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.safetensors"

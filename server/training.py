@@ -32,7 +32,9 @@ Repetitions = Mapping[Repetition, Trained]
 
 def train(study: Study, counts: Statistics) -> tuple[Repetitions, list[StageHistory]]:
     """Run every training stage in every repetition."""
-    patients = {site.name: site.patients for site in counts.sites if site.patients}
+    patients = {site.name: site.patients for site in counts.sites}
+    for planned in study.plan.encoders:
+        encoder.require(study, planned, patients)
     found: dict[Repetition, Trained] = {}
     histories: list[StageHistory] = []
     for repetition in study.plan.repetitions:
@@ -43,8 +45,7 @@ def train(study: Study, counts: Statistics) -> tuple[Repetitions, list[StageHist
                 trained.models[stage.name], history = boosting.run(study, stage, header, repetition)
                 histories.append(history)
             elif isinstance(stage, EncoderStage):
-                network, history = encoder.run(study, stage, patients, repetition)
-                trained.networks[stage.name] = network.weights
+                trained.networks[stage.name], history = encoder.run(study, stage, patients, repetition)
                 histories.append(history)
             elif isinstance(stage, FeaturesStage):
                 keeps = _rule(study, stage.encoder).keeps

@@ -44,6 +44,7 @@ def run(
         Engine | None, typer.Option(help="ray is for many cores or a Ray cluster.", show_default="in-process")
     ] = None,
     to: Annotated[Path, typer.Option(help="Folder for runs; each run makes its own in it.")] = Path("runs"),
+    weights: Annotated[list[str] | None, typer.Option(help=command_line.WEIGHTS)] = None,
     resume: Annotated[str | None, typer.Option(help="Go on with this run; the plan must be the same.")] = None,
 ) -> None:
     """Run a study: every site, every baseline, a report with pictures."""
@@ -55,15 +56,17 @@ def run(
     console = command_line.console()
     study = read(plan)
     if resume is not None:
-        if data or sites or engine:
-            raise typer.BadParameter("--resume goes on as the run began: leave out --data, --sites and --engine")
+        if data or sites or engine or weights:
+            without = "--data, --sites, --engine and --weights"
+            raise typer.BadParameter(f"--resume goes on as the run began: leave out {without}")
         simulation = reopen(to / check_run_name(resume))
         require_same_study(simulation, study)
     else:
         if sites:
             study = study.inviting(tuple(sites.split(",")))
         folder = to / f"{study.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-        simulation = prepare(study, folder, data=data, engine=(engine or Engine.IN_PROCESS).value)
+        files = command_line.files_by_name(weights or ())
+        simulation = prepare(study, folder, data=data, engine=(engine or Engine.IN_PROCESS).value, weights=files)
     announce(simulation.folder.name, simulation.plan, console)
     with _progress(simulation.folder / "progress.jsonl", console):
         found = simulate(simulation)
@@ -78,6 +81,7 @@ def curve(
         str, typer.Option(help="Epsilons of all such stages, separated by commas; inf is without noise.")
     ] = "0.5,1,3,8,inf",
     data: Annotated[Path | None, typer.Option(help="Data folder; without it the plan's synthetic hospitals.")] = None,
+    weights: Annotated[list[str] | None, typer.Option(help=command_line.WEIGHTS)] = None,
     to: Annotated[Path, typer.Option(help="Folder for the runs and the page.")] = Path("runs"),
 ) -> None:
     """Run a plan at several epsilons, and draw what privacy costs: AUROC against epsilon on one page."""
@@ -88,11 +92,13 @@ def curve(
 
     console = command_line.console()
     study, wanted = read(plan), privacy_curve.read_epsilons(epsilons)
+    files = command_line.files_by_name(weights or ())
     name = f"{study.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
 
     def run_one(varied: Plan, epsilon: float) -> Results:
         told = f"{epsilon:g}".replace(".", "-").replace("+", "")
-        simulation = prepare(varied, to / f"{name}-epsilon-{told}", data=data, engine=Engine.IN_PROCESS.value)
+        folder = to / f"{name}-epsilon-{told}"
+        simulation = prepare(varied, folder, data=data, engine=Engine.IN_PROCESS.value, weights=files)
         console.print(f"run {simulation.folder.name}: epsilon = {epsilon:g}")
         with _progress(simulation.folder / "progress.jsonl", console):
             return simulate(simulation)

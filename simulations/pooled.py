@@ -33,6 +33,8 @@ def add_pooled(results: Results, plan: Plan, files: Mapping[str, Path]) -> Resul
 
     Same folds, same trees, same base score; as many trees as a site's own model has, as many rounds as networks had.
     """
+    for file in files.values():
+        open_site(file).run = results.run  # whose embeddings its trees see
     found = {seed: _of_seed(plan, files, results.base_score, seed) for seed in plan.seeds}
     names = {NAME, *(f"{stage.name} {NAME}" for stage in plan.encoders)}
     pooled = [one for one in candidates(found, (), plan.evaluation.bootstraps) if one.name in names]

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 from flwr.app import Context, RecordDict
@@ -17,7 +18,8 @@ from client.resampling import base as resampling
 from client.site import close_sites
 from common.audit.event import Event, Kind
 from common.audit.log import AuditLog
-from common.exceptions import CheckpointError, PlanError
+from common.exceptions import CheckpointError, ModelError, PlanError
+from common.network_stages import EncoderStage
 from common.plan import Plan, from_json
 from common.serialization import canonical, digest, parse, write_atomic
 from server import results
@@ -56,8 +58,20 @@ class Simulation:
     engine: Engine
 
 
-def prepare(plan: Plan, folder: Path, *, data: Path | None, engine: Engine) -> Simulation:
+def prepare(
+    plan: Plan, folder: Path, *, data: Path | None, engine: Engine, weights: Mapping[str, Path] = MappingProxyType({})
+) -> Simulation:
     """Lay out a new run: synthetic hospitals where no data is given, one settings file a site.
+
+    Parameters
+    ----------
+    plan : Plan
+    folder : Path
+        New; its name is the run's.
+    data : Path, optional
+    engine : {"in-process", "ray"}
+    weights : mapping of str to Path, optional
+        Files of pretrained weights, by encoder; every site is given them.
 
     Raises
     ------
@@ -65,7 +79,10 @@ def prepare(plan: Plan, folder: Path, *, data: Path | None, engine: Engine) -> S
         No data, and the plan has no synthetic hospitals; or it invites sites the data lacks, or
         asks for an unknown strategy.
     ConfigurationError
-        An unknown resampling or data source, or a folder whose name no run can have.
+        An unknown resampling or data source, no file of weights that the plan wants, or a folder whose name no run
+        can have.
+    ModelError
+        A file holds other weights than the plan wants.
     CheckpointError
         The folder is there already.
     """
@@ -74,18 +91,31 @@ def prepare(plan: Plan, folder: Path, *, data: Path | None, engine: Engine) -> S
     resampling.find(plan.resampling)
     for stage in plan.federated:
         strategies.require(stage)
+    for stage in plan.encoders:
+        _require_weights(stage, weights)
     try:
         folder.mkdir(parents=True)
     except FileExistsError as error:
         raise CheckpointError(f"{folder} is there already: resume that run, or begin one elsewhere") from error
     try:
-        return _lay_out(plan, folder, data, engine)
+        return _lay_out(plan, folder, data, engine, weights)
     except BaseException:
         shutil.rmtree(folder)
         raise
 
 
-def _lay_out(plan: Plan, folder: Path, data: Path | None, engine: Engine) -> Simulation:
+def _require_weights(stage: EncoderStage, files: Mapping[str, Path]) -> None:
+    if not stage.pretrained:
+        return
+    from common.networks.pretrained import digest_as, from_files
+
+    for modality, wanted in stage.pretrained.items():
+        name = stage.encoders[modality]
+        if (found := digest_as(name, from_files(files)(name))) != wanted:
+            raise ModelError(f"stage {stage.name} needs weights of {name} with digest {wanted}, these have {found}")
+
+
+def _lay_out(plan: Plan, folder: Path, data: Path | None, engine: Engine, weights: Mapping[str, Path]) -> Simulation:
     if data is not None:
         plan = plan.on_real_data()
     elif plan.data.synthetic is not None:
@@ -95,7 +125,7 @@ def _lay_out(plan: Plan, folder: Path, data: Path | None, engine: Engine) -> Sim
         raise PlanError(f"plan {plan.name} runs on real data: say where it lies with --data FOLDER")
     sites = partition(plan, data)
     plan = plan.inviting(tuple(sites))
-    files = write_settings(plan, folder / "sites", data, sites, cache=folder.parent / CACHE)
+    files = write_settings(plan, folder / "sites", data, sites, cache=folder.parent / CACHE, weights=weights)
     layout = {"plan": plan.to_json(), "engine": engine, "sites": list(files)}
     write_atomic(folder / "simulation.json", canonical(layout))
     return Simulation(folder, plan, files, engine)

@@ -48,16 +48,23 @@ def own_folder(plan: Plan, data: Path, site: str) -> Path:
 
 
 def write_settings(
-    plan: Plan, folder: Path, data: Path, sites: Mapping[str, Select], cache: Path | None = None
+    plan: Plan,
+    folder: Path,
+    data: Path,
+    sites: Mapping[str, Select],
+    cache: Path | None = None,
+    weights: Mapping[str, Path] | None = None,
 ) -> dict[str, Path]:
     """Write ``<folder>/<site>/site.toml`` for each site and return the files by site name.
 
     Sites of one data folder may share a ``cache``, so that what is slow to parse is parsed once; the key that
-    encrypts it is the researcher's own and lies beside it.
+    encrypts it is the researcher's own and lies beside it. ``weights`` are files of pretrained ones, by encoder.
     The policies are open, since all the data is the researcher's: counts per score bin may be shared,
     features described, and small cohorts take part. The small-cell rule stays as at a hospital.
     """
     files = {}
+    named = [f"{_quoted(encoder)} = {_quoted(file.resolve())}" for encoder, file in (weights or {}).items()]
+    pretrained = "\n".join(["[weights]", *named, ""] if named else [])
     shared = "" if cache is None else f"cache = {_quoted(cache.resolve())}\n"
     key = "" if cache is None else f"[encryption]\nkey_file = {_quoted(f'{cache.resolve()}.key')}\n"
     for name, select in sites.items():
@@ -65,7 +72,7 @@ def write_settings(
         home.mkdir(parents=True, exist_ok=True)
         files[name] = home / "site.toml"
         data_of_site = data_and_policy(plan, own_folder(plan, data, name), select)
-        files[name].write_text(f'name = "{name}"\n{shared}\n{data_of_site}\n{key}', encoding="utf-8")
+        files[name].write_text(f'name = "{name}"\n{shared}\n{data_of_site}\n{key}\n{pretrained}', encoding="utf-8")
     return files
 
 

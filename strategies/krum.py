@@ -1,11 +1,12 @@
 """Krum: the one update nearest to its neighbours (Blanchard et al., NeurIPS 2017, section 4).
 
-Its guarantee needs n >= 2 f + 3 sites for f dishonest ones: a round with fewer is refused. Distances are over
-the parameters that every site has trained.
+Its guarantee needs n >= 2 f + 3 sites for f dishonest ones: fewer are refused. Parameters that the same sites have
+trained are judged together, and chosen from one of these: what a site is not judged by is not taken from it either.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import numpy as np
@@ -33,17 +34,27 @@ def aggregate(trained: Trained, options: Options) -> tuple[Weights, Weights]:
     Raises
     ------
     QuorumError
-        Fewer than 2 f + 3 sites answered, or they have no parameter in common.
+        Fewer than 2 f + 3 sites answered, or have trained a module.
     """
-    sites = sorted(trained.updates)
-    needed = 2 * options.dishonest + 3
-    if len(sites) < needed:
-        raise QuorumError(f"krum with {options.dishonest} dishonest sites needs {needed} answers; got {len(sites)}")
-    common = sorted(set.intersection(*(set(one.change) for one in trained.updates.values())))
-    if not common:
-        raise QuorumError("krum: the sites have trained no parameter in common")
-    flat = np.stack([np.concatenate([trained.updates[site].change[name].ravel() for name in common]) for site in sites])
-    squared: NDArray[np.float64] = ((flat[:, None].astype(np.float64) - flat[None]) ** 2).sum(axis=2)
-    nearest = np.sort(squared, axis=1)[:, 1 : len(sites) - options.dishonest - 1]  # column 0 is the site itself
-    chosen = sites[int(np.argmin(nearest.sum(axis=1)))]
-    return moved(trained.current, trained.updates[chosen].change), trained.state
+    trained_by: dict[tuple[str, ...], list[str]] = {}
+    for name in trained.current:
+        if sites := tuple(site for site in sorted(trained.updates) if name in trained.updates[site].change):
+            trained_by.setdefault(sites, []).append(name)
+    change: dict[str, NDArray[np.float32]] = {}
+    for sites, names in trained_by.items():
+        changes = [{name: trained.updates[site].change[name] for name in sorted(names)} for site in sites]
+        change |= changes[_nearest(changes, options.dishonest)]
+    return moved(trained.current, change), trained.state
+
+
+def _nearest(changes: Sequence[Weights], dishonest: int) -> int:
+    """Return the position of the change that Krum chooses."""
+    if len(changes) < (needed := 2 * dishonest + 3):
+        raise QuorumError(
+            f"krum with {dishonest} dishonest sites needs {needed} answers; of {min(changes[0])} it got {len(changes)}"
+        )
+    flat = [np.concatenate([value.ravel() for value in change.values()]) for change in changes]
+    # A pair at a time: all differences at once are as many copies of the network as there are pairs.
+    squared = np.array([[np.sum(np.subtract(a, b, dtype=np.float64) ** 2) for b in flat] for a in flat])
+    nearest = np.sort(squared, axis=1)[:, 1 : len(changes) - dishonest - 1]  # column 0 is the site itself
+    return int(np.argmin(nearest.sum(axis=1)))

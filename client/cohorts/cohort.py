@@ -14,7 +14,7 @@ from client.cohorts.modalities import Films, Modality, Orders, Series, Texts, Vi
 from common.clinical.examples import Lost
 from common.clinical.features import Features
 from common.exceptions import DataError
-from common.serialization import digest_json
+from common.serialization import digest, digest_json
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +105,12 @@ class Cohort:
         chosen["references"] = {name: score[rows] for name, score in self.references.items()}
         chosen |= {name: modality.select(rows) for name, modality in self.modalities.items()}
         return type(self)(**chosen)
+
+    @property
+    def rows_digest(self) -> str:
+        """SHA-256 of the input files' and of whose row is where: equal only of the same rows in the same order."""
+        rows = [digest(part.tobytes()) for part in (self.patients, self.hours)]
+        return digest_json([self.digest, self.patients.dtype.str, *rows])
 
     @property
     def schema_digest(self) -> str:

@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from client.datasets.reading import progress
 from client.features.runtimes import Run, Runtimes
 from client.features.shelf import Kept, Shelf
 from client.inputs.base import Input
+from client.inputs.embedded import EmbeddedInput
 from client.inputs.pixels import PixelInput
 from client.preprocessing.ahead import ahead
 from client.training.examples import Examples
+from common import encoders
 from common.encoders.network import Network
 from common.encoders.weights import digest
+from common.exceptions import ModelError
+from common.serialization import digest as content_digest
+from common.serialization import digest_json
+
+
+class Means(NamedTuple):
+    """What a site embeds with: where shards are kept, which ways are the fastest, and its device."""
+
+    shelf: Shelf
+    runtimes: Runtimes
+    device: torch.device
+
 
 SHARD = 512
 """Rows that are computed and kept as one; what is lost when a site is killed."""
@@ -30,15 +46,20 @@ def embed(
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Embed all rows of one modality.
 
-    A shard is kept by the digest of the encoder and by what its rows are: of films the files, with size and time,
-    of all else the numbers themselves. Which way the encoder was run is not a part of it; see
-    :data:`client.features.runtimes.CLOSE`.
+    A shard is kept by the encoder, its weights and code, and by what its rows are: of films the files, with size and
+    times, and what prepares them; of all else the numbers themselves. Which way the encoder was run is not a part of
+    it, as all ways agree; see :data:`client.features.runtimes.CLOSE`.
 
     Returns
     -------
     values : (n, width) float32
         Zeros for rows without the modality.
     present : (n,) bool
+
+    Raises
+    ------
+    ModelError
+        The encoder gives a number that is not finite.
     """
     work = _Work(examples.inputs[modality], network, modality, runtimes, device)
     values = np.zeros((len(examples), network.widths[modality]), np.float32)
@@ -52,6 +73,19 @@ def embed(
     return values, present
 
 
+def embed_all(examples: Examples, network: Network, means: Means) -> NDArray[np.float32]:
+    """Embed every row as the network's head sees it; (n, W) float32, NaN where a row lacks a modality."""
+    parts = []
+    for modality in network.widths:
+        given = examples.inputs[modality]
+        if isinstance(given, EmbeddedInput):
+            values, present = given.values, given.present
+        else:
+            values, present = embed(examples, network, modality, *means)
+        parts.append(np.where(present[:, None], values, np.float32(np.nan)))
+    return np.hstack(parts)
+
+
 class _Work:
     """An encoder that is made ready when the first shard is missing."""
 
@@ -60,7 +94,7 @@ class _Work:
         self._width = network.widths[modality]
         self._runtimes, self._device = runtimes, device
         self._run: Run | None = None
-        self.identity = digest(self._encoder.state_dict())
+        self.identity = _identity(self._encoder)
         self._size = BATCH[device.type] if isinstance(given, PixelInput) else SHARD
 
     def depends_on(self, rows: NDArray[np.int64]) -> list[object]:
@@ -95,4 +129,13 @@ class _Work:
             tensors = tuple(torch.cat([one, one.new_zeros(self._size - count, *one.shape[1:])]) for one in tensors)
         if self._run is None:
             self._run = self._runtimes.fastest(self._encoder, self.identity, tensors, self._device, len(self._given))
-        return self._run(tensors)[:count]
+        found = self._run(tensors)[:count]
+        if not np.isfinite(found).all():
+            raise ModelError("the encoder gives numbers that are not finite")
+        return found
+
+
+def _identity(encoder: nn.Module) -> str:
+    """Tell encoders apart: what they are, by which code they compute, and with which weights."""
+    code = [content_digest(file.read_bytes()) for file in sorted(Path(encoders.__file__).parent.rglob("*.py"))]
+    return digest_json([type(encoder).__qualname__, str(encoder), code, digest(encoder.state_dict())])

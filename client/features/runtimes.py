@@ -46,6 +46,8 @@ _CONVERTING, _COMPILING = 300.0, 900.0
 _MEASURING = 30.0
 """Seconds of eager work from which on measuring is."""
 _REPEATS = 2
+_BFLOAT16_UNITS = ("avx512_bf16", "amx_bf16", "avx_ne_convert", "bf16")
+"""Of processors: Intel's and AMD's, the last of ARM's."""
 _LAYOUTS = {4: torch.channels_last, 5: torch.channels_last_3d}
 """Of batches of films and of volumes, by dimensions."""
 
@@ -99,10 +101,10 @@ class Runtimes:
 
     def _known(self) -> Mapping[str, str]:
         try:
-            found: Mapping[str, str] = parse(self._file.read_bytes())
+            found = parse(self._file.read_bytes())
         except (OSError, ValueError):
             return {}
-        return found
+        return {key: str(name) for key, name in found.items()} if isinstance(found, dict) else {}
 
 
 def candidates(encoder: nn.Module, batch: Inputs, device: torch.device, work: float) -> dict[str, Callable[[], Run]]:
@@ -201,13 +203,21 @@ def _openvino(encoder: nn.Module, batch: Inputs, precision: str) -> Run:
 def has_bfloat16(device: torch.device) -> bool:
     """Whether the device computes in bfloat16 itself, rather than imitating it."""
     if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+        with torch.cuda.device(device):
+            return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return False
+    has = torch.cpu.get_capabilities()  # oneDNN says yes to all AVX-512, where it may be imitated
+    return any(has.get(name, False) for name in _BFLOAT16_UNITS)
 
 
 def _machine(device: torch.device) -> list[object]:
-    """Tell machines apart on which other ways may be the fastest; JSON values."""
-    named = torch.cuda.get_device_name(device) if device.type == "cuda" else torch.backends.cpu.get_cpu_capability()
+    """Tell machines and libraries apart on which other ways may be the fastest; JSON values."""
     openvino = version("openvino") if importlib.util.find_spec("openvino") else ""
     threads = [os.cpu_count() or 1, torch.get_num_threads()]
-    return [device.type, named, platform.node(), *threads, torch.__version__, openvino]
+    told = [device.type, platform.node(), *threads, torch.__version__, openvino]
+    if device.type == "cuda":
+        driver = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
+        return [*told, torch.cuda.get_device_name(device), *torch.cuda.get_device_capability(device), driver]
+    has = torch.cpu.get_capabilities()
+    return [*told, str(has.get("cpu_name", "")), *sorted(name for name, here in has.items() if here is True)]

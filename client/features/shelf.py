@@ -15,12 +15,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from common.crypto import files
 from common.crypto.at_rest import SiteKey
+from common.crypto.folder import EncryptedFolder
 from common.exceptions import EncryptionError
 from common.serialization import digest_json
 
 log = logging.getLogger("fedward.client")
+
+UNUSED_SECONDS = 30 * 24 * 3600.0
+"""A shard that nobody read or wrote for so long is made again if it is ever wanted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +52,7 @@ class Shelf:
     """
 
     def __init__(self, folder: Path, key: SiteKey) -> None:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._folder, self._key = folder, key
+        self._files = EncryptedFolder(folder, key)
 
     def get(self, depends_on: Sequence[object], make: Callable[[], Kept]) -> Kept:
         """Return a shard, computed where it is not there; a damaged one is computed again.
@@ -60,18 +62,27 @@ class Shelf:
         depends_on : sequence
             JSON values; two shards never differ while these are the same.
         make : callable
+
+        Raises
+        ------
+        DataError
+            The disk is full.
         """
         import safetensors.numpy
 
         name = digest_json(list(depends_on))
-        path = self._folder / name
-        if path.exists():
-            try:
-                found = safetensors.numpy.load(files.read(path, self._key, name))
-                return Kept(found["values"], found["present"])
-            except EncryptionError:
-                log.warning("a shard of derived data does not open and is computed again")
+        try:
+            found = safetensors.numpy.load(self._files.read(name))
+            return Kept(found["values"], found["present"])
+        except FileNotFoundError:
+            pass
+        except EncryptionError:
+            log.warning("a shard of derived data does not open and is computed again")
         made = make()
-        content = safetensors.numpy.save({"values": np.ascontiguousarray(made.values), "present": made.present})
-        files.write(path, self._key, name, [content])
+        content = {"values": np.ascontiguousarray(made.values), "present": made.present}
+        self._files.write(name, safetensors.numpy.save(content))
         return made
+
+    def remove_unused(self, now: float) -> None:
+        """Remove what was not used for :data:`UNUSED_SECONDS`; ``now`` in seconds since the epoch."""
+        self._files.remove_unused(now, UNUSED_SECONDS)

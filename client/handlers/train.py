@@ -53,12 +53,13 @@ def train_round(site: Site, plan: Plan, request: TrainRequest) -> TrainReply:
         rule,
         received,
         control,
-        site.states.before(chain, request.round),
-        seed=seeding.seed(request.seed, site.name, request.fold, stage.name, request.round),
+        site.states.of(chain, request.counted) if rule.controlled else site.states.before(chain, request.round),
+        request.round,
+        seed=seeding.seed(request.seed, site.name, request.fold, stage.name),
         devices=site.devices,
     )
     if outcome.keeps:
-        site.states.keep(chain, request.round, outcome.keeps)
+        site.states.keep(chain, request.round, outcome.keeps, counted=request.counted)
     told = _tellable(examples, rows, site.settings.policy.minimum_cell)
     head = site.releases.ledger.head()
     return TrainReply(

@@ -23,6 +23,11 @@ class EmbeddedInput:
     def __init__(self, values: NDArray[np.float32], present: NDArray[np.bool_]) -> None:
         self._values, self._present = torch.from_numpy(values), present
 
+    @property
+    def values(self) -> NDArray[np.float32]:
+        """All of it; (n, width) float32."""
+        return self._values.numpy()
+
     def __len__(self) -> int:
         """Count the rows."""
         return len(self._present)

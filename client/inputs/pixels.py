@@ -1,15 +1,17 @@
 """Films or volumes: files read by several threads ahead of their use, and kept in memory as far as there is room.
 
-A file that cannot be read leaves its rows without the modality; how many, and why, goes to the site's own log.
+A file that is damaged or missing leaves its rows without the modality; how many, and why, goes to the site's own log.
+One that the machine refuses to read is an error: what is kept must not depend on how a disk or a permission was once.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +25,8 @@ from client.features.shelf import Kept, Shelf
 from client.preprocessing.ahead import ahead, cores
 from common.clinical.records import NONE
 from common.encoders.base import Shape
-from common.exceptions import DataError
+from common.exceptions import ConfigurationError, DataError
+from common.serialization import digest
 
 log = logging.getLogger("fedward.client")
 
@@ -48,12 +51,20 @@ class Reading:
         Path and the source's row in, float32 of the extent out (DataError); safe in threads.
     steps : int
         What a difference of 1 is told by in 16 bits.
+    made_by : tuple of str
+        Digests and versions of what prepares, which pixels depend on as well; see :func:`made_by`.
     """
 
     what: str
     shape: Shape
     prepare: Callable[[Path, int], NDArray[np.float32]]
     steps: int
+    made_by: tuple[str, ...]
+
+
+def made_by(code: Sequence[Path], packages: Sequence[str]) -> tuple[str, ...]:
+    """Tell by which code, and by which versions of libraries, pixels are prepared."""
+    return *(digest(file.read_bytes()) for file in code), *map(version, packages)
 
 
 class PixelInput:
@@ -122,9 +133,14 @@ class PixelInput:
 
     def depends_on(self, rows: NDArray[np.int64]) -> list[object]:
         """List what :meth:`read` depends on: form, and each row's file with its size and time; JSON values."""
-        return [self._reading.what, list(self.shape.extent), *map(self._state, self._of_row[rows].tolist())]
+        return [*self._form, *map(self._state, self._of_row[rows].tolist())]
+
+    @property
+    def _form(self) -> list[object]:
+        return [self._reading.what, list(self.shape.extent), self._reading.steps, list(self._reading.made_by)]
 
     def _state(self, file: int) -> list[object]:
+        """Name, size and times of a file; of the times the last cannot be set back, and tells other permissions."""
         if file == NONE:
             return []
         path = self._films.path[self._files[file]]
@@ -132,7 +148,7 @@ class PixelInput:
             found = (self._folder / str(path)).stat()
         except OSError:
             return [str(path)]
-        return [str(path), found.st_size, found.st_mtime_ns]
+        return [str(path), found.st_size, found.st_mtime_ns, found.st_ctime_ns]
 
     @cached_property
     def _memory(self) -> Kept:
@@ -142,7 +158,7 @@ class PixelInput:
         present = np.zeros(count, np.bool_)
         for start in range(0, count, self._shard):
             files = np.arange(start, min(start + self._shard, count))
-            depends_on = ["pixels", what, list(self.shape.extent), *map(self._state, files.tolist())]
+            depends_on = ["pixels", *self._form, *map(self._state, files.tolist())]
             found = self._shelf.get(depends_on, partial(self._read, files))
             inside = files < len(values)
             values[files[inside]], present[files] = found.values[inside], found.present
@@ -164,7 +180,23 @@ class PixelInput:
             log.warning("%s left out: %d, %s", self._reading.what, times, reason)
         return Kept(values, present)
 
+    def _require_reachable(self, path: Path, row: int) -> None:
+        """Refuse to take a file for damaged that this machine does not let us read (ConfigurationError)."""
+        try:
+            with path.open("rb") as file:
+                while file.read(1 << 20):
+                    pass
+        except FileNotFoundError:
+            pass  # rows without it are the source's business
+        except OSError as error:
+            told = f"{self._reading.what}, row {row}: cannot be read: {error.strerror}; no row is left out for that"
+            raise ConfigurationError(told) from None
+
     def _prepared(self, film: tuple[str, int]) -> NDArray[np.int16]:
         path, row = film
-        pixels = self._reading.prepare(self._folder / path, row) * self._reading.steps
+        try:
+            pixels = self._reading.prepare(self._folder / path, row) * self._reading.steps
+        except DataError:
+            self._require_reachable(self._folder / path, row)
+            raise
         return np.clip(np.rint(pixels), -_LARGEST, _LARGEST).astype(np.int16).reshape(self.shape.extent)

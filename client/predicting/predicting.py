@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,13 +18,20 @@ from client.datasets.base import Select
 from client.datasets.reading.cache import Cache
 from client.features.shelf import Shelf
 from client.inputs.assembling import Place
+from client.keyring import Ask, at_work
 from client.predicting import released, writing
 from client.predicting.released import ReleasedRun, digest_of
 from client.predicting.scoring import Scoring
+from client.settings import read
 from client.site import Site
 from common.audit.event import Event, Kind
 from common.crypto import keys
 from common.tasks import base as tasks
+
+if TYPE_CHECKING:  # a run of trees needs no torch
+    from torch import Tensor
+
+    from client.features.embedding import Means
 
 
 @dataclass(frozen=True)
@@ -35,7 +44,14 @@ class Predicted:
 
 
 def of_folder(
-    run: Path, data: Path, source: str | None, select: Select, cache: Cache, to: Path, models: Sequence[str] = ()
+    run: Path,
+    data: Path,
+    source: str | None,
+    select: Select,
+    cache: Cache,
+    to: Path,
+    models: Sequence[str] = (),
+    weights: Mapping[str, Path] | None = None,
 ) -> Predicted:
     """Score the rows of a data folder.
 
@@ -53,6 +69,8 @@ def of_folder(
         File to write, ``.csv`` or ``.parquet``.
     models : sequence of str
         Names of models; by default those of all sites together.
+    weights : mapping of str to Path, optional
+        Files of pretrained weights, by encoder.
 
     Raises
     ------
@@ -63,18 +81,22 @@ def of_folder(
     found = released.read(run)
     cohort = _cohort(found, source or found.plan.data.source, data, select, cache)
     with tempfile.TemporaryDirectory(prefix="fedward-predict-") as aside:
-        return _write(Scoring(found, cohort, Place(data, Shelf(Path(aside), keys.temporary()))), models, to)
+        place = Place(data, Shelf(Path(aside), keys.temporary()))
+        scoring = Scoring(
+            found, cohort, place, partial(_means, place.shelf, Path(aside)), partial(_read, weights or {})
+        )
+        return _write(scoring, models, to)
 
 
-def of_kit(run: Path, kit: Path, to: Path, models: Sequence[str] = ()) -> Predicted:
+def of_kit(run: Path, kit: Path, to: Path, models: Sequence[str] = (), ask: Ask | None = None) -> Predicted:
     """Score the rows that a kit's ``site.toml`` says are the site's, audited before they are used.
 
-    Parameters and errors are those of :func:`of_folder`.
+    Parameters and errors are those of :func:`of_folder`; ``ask`` is for the passphrase, when that is the site's key.
     """
     writing.require_free(to)
     found = released.read(run)
     chosen = found.named(models)
-    with closing(Site(kit / "site.toml")) as site:
+    with at_work(read(kit / "site.toml"), kit), closing(Site(kit / "site.toml", ask=ask)) as site:
         data = site.settings.data
         select, cache = Select(data.by, data.values), Cache(kit / site.settings.cache, site.key)
         cohort = _cohort(found, data.source, kit / data.folder, select, cache)
@@ -83,9 +105,22 @@ def of_kit(run: Path, kit: Path, to: Path, models: Sequence[str] = ()) -> Predic
         digests = [digest_of(files) for files in chosen.values()]
         site.audit.append(Event(Kind.DATA_OPENED, {**what, **counts, "models": digests}))
         states = site.states if any(one.is_network for one in found.models) else None
-        return _write(
-            Scoring(found, cohort, Place(kit / data.folder, site.shelf), site.settings.device, states), models, to
-        )
+        place = Place(kit / data.folder, site.shelf)
+        return _write(Scoring(found, cohort, place, lambda: site.means, site.pretrained, states), models, to)
+
+
+def _means(shelf: Shelf, folder: Path) -> Means:
+    from client.features.embedding import Means
+    from client.features.runtimes import Runtimes
+    from client.training.devices import devices
+
+    return Means(shelf, Runtimes(folder / "runtimes.json"), devices("auto")[0])
+
+
+def _read(weights: Mapping[str, Path], encoder: str) -> Mapping[str, Tensor]:
+    from common.networks.pretrained import from_files
+
+    return from_files(weights)(encoder)
 
 
 def _cohort(found: ReleasedRun, source: str, folder: Path, select: Select, cache: Cache) -> Cohort:

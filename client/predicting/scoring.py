@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, get_args
@@ -25,10 +25,12 @@ from common.serialization import digest_json
 if TYPE_CHECKING:  # a run of trees needs no torch
     import torch
 
+    from client.features.embedding import Means
     from client.inputs.assembling import Place
     from client.training.examples import Examples
     from client.training.local_state import LocalStates
     from common.encoders.network import Network
+    from common.networks.pretrained import Read
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,8 +44,10 @@ class Scoring:
         All rows, whether their answer is known or not.
     place : Place
         Where the data's files lie, and where what is made of them is kept.
-    device : str
-        As in ``site.toml``.
+    means : callable
+        Gives what networks are run with.
+    weights : callable
+        From the name of an encoder to the user's pretrained weights (ConfigurationError when there are none).
     states : LocalStates, optional
         What a site that took part in the run has kept of its own.
     """
@@ -51,7 +55,8 @@ class Scoring:
     run: ReleasedRun
     cohort: Cohort
     place: Place
-    device: str = "auto"
+    means: Callable[[], Means]
+    weights: Read
     states: LocalStates | None = None
 
     def require_schema(self) -> None:
@@ -95,26 +100,28 @@ class Scoring:
     def _network_says(self, model: ReleasedModel) -> NDArray[np.float64]:
         from client.training.network_rounds import predict
 
-        stage = self.run.plan.encoder(model.name.partition(" ")[0])
-        rows = np.arange(len(self.cohort))
-        return predict(self._network(stage, model), self._examples(stage), rows, self._on)
+        examples, network = self._network(self.run.plan.encoder(model.name.partition(" ")[0]), model)
+        return predict(network, examples, np.arange(len(self.cohort)), self._means.device)
 
     def _embedding(self, features_stage: str, seed: int, fold: int) -> NDArray[np.float32]:
-        from client.training.network_rounds import embed
+        from client.features.embedding import embed_all
 
         stage = self.run.plan.encoder(self.run.plan.features_stage(features_stage).encoder)
         named = self.run.named([stage.name])[stage.name]
         weights = next(one for one in named if (one.seed, one.fold) == (seed, fold))
-        return embed(self._network(stage, weights), self._examples(stage), self._on)
+        return embed_all(*self._network(stage, weights), self._means)
 
-    def _network(self, stage: EncoderStage, model: ReleasedModel) -> Network:
+    def _network(self, stage: EncoderStage, model: ReleasedModel) -> tuple[Examples, Network]:
         """Build a network from its file, and from what the site has kept of its own where that is part of it."""
+        from client.inputs.assembling import examples
+        from client.training.preparing import ready
         from common.encoders.weights import from_bytes
         from common.networks.building import build
         from common.networks.sharing import kept, load, shared
 
         plan, content, problem = self.run.plan, self.run.content(model), ModelError("no weights")
-        network = build(stage, self.run.columns, len(plan.label_names), model.seed, model.fold)
+        built = build(stage, self.run.columns, len(plan.label_names), model.seed, model.fold)
+        given, network = ready(examples(self.cohort, stage, self.place), built, stage, self.weights, self._means)
         for keeps in get_args(Keeps):
             try:
                 load(network, from_bytes(content, shared(network, keeps)))
@@ -123,7 +130,7 @@ class Scoring:
                 continue
             if stays := kept(network, keeps):
                 load(network, {name: value for name, value in self._own(stage, model).items() if name in stays})
-            return network
+            return given, network
         raise problem
 
     def _own(self, stage: EncoderStage, model: ReleasedModel) -> dict[str, torch.Tensor]:
@@ -136,18 +143,9 @@ class Scoring:
             )
         return own
 
-    def _examples(self, stage: EncoderStage) -> Examples:
-        from client.inputs.assembling import examples
-
-        if stage.frozen:
-            raise ModelError(f"stage {stage.name} has frozen encoders, whose weights are not among the run's models")
-        return examples(self.cohort, stage, self.place)
-
     @cached_property
-    def _on(self) -> torch.device:
-        from client.training.devices import devices
-
-        return devices(self.device)[0]
+    def _means(self) -> Means:
+        return self.means()
 
     @cached_property
     def _features(self) -> tuple[Features, tuple[str, ...]]:

@@ -70,6 +70,6 @@ def _parquet(path: Path, columns: Mapping[str, Column]) -> None:
     held = {name: values.astype(object) if values.dtype.kind == "U" else values for name, values in columns.items()}
     empty = {name: f"nullif(\"{name}\", 'nan')" for name, values in held.items() if values.dtype.kind == "f"}
     told = ", ".join(f'{empty.get(name, name)} AS "{name}"' for name in held)
-    with duckdb.connect() as connection:
+    with duckdb.connect(config={"temp_directory": ""}) as connection:  # nothing of it is spilt
         connection.register("held", held)
         connection.sql(f"SELECT {told} FROM held").write_parquet(str(path))  # noqa: S608 (names are ours)

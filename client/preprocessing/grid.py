@@ -9,16 +9,16 @@ what was measured. Which columns exactly stands in `common/codes/hourly_grid.jso
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import common
 from client.cohorts.modalities import Series
-from client.preprocessing.scaling import Scaling, fitted, variables
 from common.exceptions import DataError
 
 _ROUNDING = 1e-6
@@ -110,34 +110,6 @@ def hourly(series: Series, hours: int) -> Grid:
     return grid
 
 
-def fit(grid: Grid, train: NDArray[np.bool_]) -> Scaling:
-    """Take mean and standard deviation of each number over the hours of the training rows.
-
-    Parameters
-    ----------
-    grid : Grid
-    train : (n,) bool
-    """
-    at = _numbers(grid)
-    real = train[:, None] & (np.arange(grid.values.shape[1]) < grid.length[:, None])
-    values = grid.values[real][:, at]
-    variable = np.broadcast_to(np.arange(len(at)), values.shape)
-    return fitted(tuple(grid.names[i] for i in at), values.ravel(), variable.ravel())
-
-
-def scaled(grid: Grid, scaling: Scaling) -> Grid:
-    """Scale the numbers; categories, marks of what was measured and padding stay as they are."""
-    at = [grid.names.index(name) for name in scaling.names]
-    values = grid.values.copy()
-    values[:, :, at] = scaling.apply(values[:, :, at])
-    values[np.arange(values.shape[1]) >= grid.length[:, None]] = 0
-    return replace(grid, values=values)
-
-
-def _numbers(grid: Grid) -> list[int]:
-    return [grid.names.index(one.name) for one in _variables() if not one.wordings]
-
-
 def _fill(values: NDArray[np.float32], series: Series, skipped: NDArray[np.int64]) -> None:
     """Fill these rows; ``skipped`` is how many hours of each lie before its first."""
     known = _variables()
@@ -168,7 +140,7 @@ def _fill(values: NDArray[np.float32], series: Series, skipped: NDArray[np.int64
 
 @cache
 def _variables() -> tuple[_Variable, ...]:
-    layout = json.loads((Path(common.__file__).parent / "codes" / "hourly_grid.json").read_text(encoding="utf-8"))
+    layout, known = _codes("hourly_grid"), {entry["name"]: entry for entry in _codes("variables")["variables"]}
     found = []
     for name in layout["variables"]:
         if name in layout["levels"]:
@@ -176,5 +148,10 @@ def _variables() -> tuple[_Variable, ...]:
             normal = float(wordings.index(layout["levels"][name]["normal"]))
             found.append(_Variable(name, wordings, np.array(levels, np.float64), normal))
         else:
-            found.append(_Variable(name, (), np.empty(0), float(variables()[name]["normal"])))
+            found.append(_Variable(name, (), np.empty(0), float(known[name]["normal"])))
     return tuple(found)
+
+
+def _codes(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((Path(common.__file__).parent / "codes" / f"{name}.json").read_text("utf-8"))
+    return found

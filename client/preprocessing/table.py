@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.cohorts.cohort import Cohort
+from client.embeddings import Embedding
 from client.preprocessing.columns import columns
 from common.clinical.examples import Lost
 from common.clinical.records import NONE
@@ -92,22 +93,22 @@ class Table:
             synthetic=self.synthetic,
         )
 
-    def seeing(self, inputs: Collection[str], embeddings: Sequence[tuple[str, NDArray[np.float32]]] = ()) -> Table:
+    def seeing(self, inputs: Collection[str], embeddings: Sequence[tuple[str, Embedding]] = ()) -> Table:
         """Return the table with some modalities' columns, and embeddings beside them.
 
         Parameters
         ----------
         inputs : collection of str
             Modalities and features stages.
-        embeddings : sequence of (str, (n, w) float32)
-            By features stage.
+        embeddings : sequence of (str, Embedding)
+            By features stage; of the table's rows.
         """
         kept = [place for place, modality in enumerate(self.modalities) if modality in inputs]
-        parts = [(name, values) for name, values in embeddings if name in inputs]
-        added = [(f"{name} {place}", name) for name, values in parts for place in range(values.shape[1])]
+        parts = [(name, found) for name, found in embeddings if name in inputs]
+        added = [(f"{name} {column}", name) for name, found in parts for column in found.columns]
         return replace(
             self,
-            features=np.hstack([self.features[:, kept], *(values for _, values in parts)]),
+            features=np.hstack([self.features[:, kept], *(found.values for _, found in parts)]),
             feature_names=(*(self.feature_names[place] for place in kept), *(column for column, _ in added)),
             units=(*(self.units[place] for place in kept), *("" for _ in added)),
             modalities=(*(self.modalities[place] for place in kept), *(name for _, name in added)),

@@ -8,13 +8,12 @@ variable's first measurement, the time since the last one counts from the start 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from client.cohorts.modalities import Series
-from client.preprocessing.scaling import Scaling, fitted
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -89,17 +88,6 @@ def triplets(series: Series) -> Triplets:
     since[order] = time[order] - before
     offsets = np.concatenate([[0], np.cumsum(series.last - series.first)])
     return Triplets(offsets, time, since, variable, series.value[item], series.names)
-
-
-def fit(found: Triplets, train: NDArray[np.bool_]) -> Scaling:
-    """Take mean and standard deviation of each variable over the measurements of the training rows, (n,) bool."""
-    chosen = train[found.row]
-    return fitted(found.names, found.value[chosen], found.variable[chosen])
-
-
-def scaled(found: Triplets, scaling: Scaling) -> Triplets:
-    """Scale the values; times stay in hours."""
-    return replace(found, value=scaling.apply(found.value, found.variable))
 
 
 def steps(found: Triplets, most: int) -> Steps:

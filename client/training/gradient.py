@@ -18,6 +18,8 @@ from common import seeding
 from common.encoders.parts.randomness import seeded
 
 State = Mapping[str, Tensor]
+_MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+"""What torch calls the steps taken and both moments."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,6 @@ class Schedule:
     learning_rate : float
     weight_decay : float
     optimizer : {"sgd", "adamw"}
-        Fresh every round: a site's moments would be of weights that others have moved since.
     positive_weight : float
         See :func:`client.training.loss.per_row`.
     proximal : float
@@ -47,6 +48,21 @@ class Schedule:
     optimizer: Literal["sgd", "adamw"] = "adamw"
     positive_weight: float = 1.0
     proximal: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Taken:
+    """What training leaves behind besides the weights.
+
+    Attributes
+    ----------
+    steps : int
+    moments : State
+        AdamW's after the last step, by "<moment>/<parameter>"; empty of SGD.
+    """
+
+    steps: int
+    moments: State
 
 
 @dataclass(frozen=True)
@@ -67,7 +83,8 @@ def train(
     devices: Sequence[torch.device],
     controls: Controls | None = None,
     towards: State | None = None,
-) -> int:
+    moments: State | None = None,
+) -> Taken:
     """Train a network in place.
 
     Parameters
@@ -86,15 +103,12 @@ def train(
         Correct each gradient by ``server - own``.
     towards : State, optional
         Where the proximal term pulls to, by parameter; where training began unless told.
-
-    Returns
-    -------
-    int
-        Steps taken.
+    moments : State, optional
+        Of AdamW, as an earlier call left them; zero unless told.
     """
     trained = {name: parameter for name, parameter in network.named_parameters() if parameter.requires_grad}
     received = towards or {name: parameter.detach().clone() for name, parameter in trained.items()}
-    optimizer, replicas = _optimizer(list(trained.values()), schedule), Replicas(network, devices)
+    optimizer, replicas = _optimizer(trained, schedule, moments or {}), Replicas(network, devices)
     steps = 0
     network.train()
     with seeded(seeding.seed(seed, "dropout"), *devices):
@@ -105,7 +119,7 @@ def train(
             optimizer.step()
             steps += 1
     network.eval()
-    return steps
+    return Taken(steps, _moments(trained, optimizer))
 
 
 def mean_loss(network: nn.Module, examples: Examples, rows: NDArray[np.int64], device: torch.device) -> float:
@@ -127,10 +141,28 @@ def new_control(received: State, trained: State, controls: Controls, steps: int,
     }
 
 
-def _optimizer(parameters: list[nn.Parameter], schedule: Schedule) -> torch.optim.Optimizer:
+def _optimizer(trained: Mapping[str, nn.Parameter], schedule: Schedule, moments: State) -> torch.optim.Optimizer:
+    parameters, rate, decay = list(trained.values()), schedule.learning_rate, schedule.weight_decay
     if schedule.optimizer == "sgd":
-        return torch.optim.SGD(parameters, lr=schedule.learning_rate, weight_decay=schedule.weight_decay)
-    return torch.optim.AdamW(parameters, lr=schedule.learning_rate, weight_decay=schedule.weight_decay)
+        return torch.optim.SGD(parameters, lr=rate, weight_decay=decay)
+    optimizer = torch.optim.AdamW(parameters, lr=rate, weight_decay=decay)
+    for name, parameter in trained.items():
+        if f"step/{name}" in moments:  # a parameter that was never trained has none
+            steps, *means = (moments[f"{kind}/{name}"].detach().clone() for kind in _MOMENTS)
+            first, second = (mean.to(parameter) for mean in means)
+            optimizer.state[parameter] = dict(zip(_MOMENTS, (steps.cpu(), first, second), strict=True))
+    return optimizer
+
+
+def _moments(trained: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> State:
+    if isinstance(optimizer, torch.optim.SGD):
+        return {}
+    return {
+        f"{kind}/{name}": optimizer.state[parameter][kind].detach()
+        for name, parameter in trained.items()
+        if parameter in optimizer.state
+        for kind in _MOMENTS
+    }
 
 
 def _order(rows: NDArray[np.int64], schedule: Schedule, seed: int) -> Iterator[NDArray[np.int64]]:

@@ -1,12 +1,12 @@
 """What stays at a site between rounds: normalisation, head, control variates, a personal network. Encrypted.
 
 A state is of one chain (run, plan, stage, seed, fold) and belongs to the round it was made in. A round begins from
-the newest state of the rounds before it, so that a round asked for a second time begins as the first time.
+the newest state of the rounds before it, so that a round asked for a second time begins as the first time; one with
+control variates begins from the last round that counted, since the coordinator's have to be the mean of the sites'.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,8 +14,9 @@ from pathlib import Path
 from safetensors.torch import load, save
 from torch import Tensor
 
-from common.crypto import files
 from common.crypto.at_rest import SiteKey
+from common.crypto.folder import EncryptedFolder
+from common.exceptions import ModelError
 from common.network_stages import EncoderStage
 from common.plan import Plan
 from common.serialization import digest_json
@@ -44,8 +45,7 @@ class LocalStates:
     """
 
     def __init__(self, folder: Path, key: SiteKey) -> None:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._folder, self._key = folder, key
+        self._files = EncryptedFolder(folder, key)
 
     def before(self, chain: Chain, number: int) -> Mapping[str, Tensor]:
         """Return the newest state of a chain from before a round (from 1); empty when there is none.
@@ -58,34 +58,45 @@ class LocalStates:
         earlier = [found for found in self._rounds(chain) if found < number]
         return self._read(chain, max(earlier)) if earlier and number > 1 else {}
 
+    def of(self, chain: Chain, number: int) -> Mapping[str, Tensor]:
+        """Return the state that a round ended with; empty for round 0; errors as of :meth:`before`.
+
+        Raises
+        ------
+        ModelError
+            It is not there any more.
+        """
+        if number and number not in self._rounds(chain):
+            raise ModelError(f"what this site has kept of round {number} is lost, and without it no round can follow")
+        return self._read(chain, number) if number else {}
+
     def latest(self, chain: Chain) -> Mapping[str, Tensor]:
         """Return the newest state of a chain; empty when there is none; errors as of :meth:`before`."""
         rounds = self._rounds(chain)
         return self._read(chain, max(rounds)) if rounds else {}
 
-    def keep(self, chain: Chain, number: int, state: Mapping[str, Tensor]) -> None:
-        """Store the state a round ended with; what a run before had at this round or later goes."""
+    def keep(self, chain: Chain, number: int, state: Mapping[str, Tensor], *, counted: int = 0) -> None:
+        """Store the state a round ended with; what a run before had at this round or later goes.
+
+        The state of the last round that ``counted`` stays however old it is: the next may have to begin from it.
+        """
         for found in self._rounds(chain):
-            if found >= number or found <= number - KEPT:
-                self._path(chain, found).unlink(missing_ok=True)
-        path = self._path(chain, number)
-        files.write(path, self._key, path.name, [save({name: value.contiguous() for name, value in state.items()})])
+            if found != counted and (found >= number or found <= number - KEPT):
+                self._files.remove(_name(chain, found))
+        self._files.write(_name(chain, number), save({name: value.contiguous() for name, value in state.items()}))
 
     def remove_unused(self, now: float) -> None:
         """Remove states not used for :data:`UNUSED_SECONDS`; ``now`` in seconds since the epoch."""
-        for file in self._folder.iterdir():
-            if file.stat().st_mtime < now - UNUSED_SECONDS:
-                file.unlink(missing_ok=True)
+        self._files.remove_unused(now, UNUSED_SECONDS)
 
     def _read(self, chain: Chain, number: int) -> Mapping[str, Tensor]:
-        path = self._path(chain, number)
-        os.utime(path)  # it is in use
-        found: Mapping[str, Tensor] = load(files.read(path, self._key, path.name))
+        found: Mapping[str, Tensor] = load(self._files.read(_name(chain, number)))
         return found
 
     def _rounds(self, chain: Chain) -> list[int]:
-        names = (_NAME.fullmatch(path.name) for path in self._folder.iterdir())
+        names = map(_NAME.fullmatch, self._files.names())
         return [int(match[2]) for match in names if match and match[1] == digest_json(list(chain))]
 
-    def _path(self, chain: Chain, number: int) -> Path:
-        return self._folder / f"{digest_json(list(chain))}-{number}"
+
+def _name(chain: Chain, number: int) -> str:
+    return f"{digest_json(list(chain))}-{number}"

@@ -20,7 +20,7 @@ from common.network_stages import EncoderStage
 from common.networks.sharing import kept, learnt, load, shared, trainable_with
 
 State = Mapping[str, Tensor]
-CONTROL, PERSONAL = "control/", "personal/"
+CONTROL, PERSONAL, MOMENTS = "control/", "personal/", "moments/"
 """Beginnings of names in a state that stays at the site."""
 
 
@@ -62,18 +62,32 @@ def divide(examples: Examples, *, seed: int, folds: int, held_out: int, validati
     return Rows(np.flatnonzero(side.train & ~looked_at), np.flatnonzero(side.train & looked_at))
 
 
-def schedule(stage: EncoderStage, proximal: float = 0.0, epochs: int | None = None) -> Schedule:
-    """Return how a stage trains."""
+def schedule(stage: EncoderStage, number: int, proximal: float = 0.0) -> Schedule:
+    """Return how a stage trains in a round, from 1."""
     how = stage.training
     return Schedule(
-        epochs=epochs or how.epochs,
+        epochs=how.epochs,
         batch_size=how.batch_size,
-        learning_rate=how.learning_rate,
+        learning_rate=how.rate(number, stage.rounds),
         weight_decay=how.weight_decay,
         optimizer=how.optimizer,
         positive_weight=how.positive_weight,
         proximal=proximal,
     )
+
+
+def part_of(rows: NDArray[np.int64], stage: EncoderStage, number: int, *, seed: int) -> NDArray[np.int64]:
+    """Return the rows a round looks at: all, or the next part of an epoch that several rounds share.
+
+    The same seed in all rounds of an epoch gives each row to one of them; of a site with fewer rows than
+    parts, a round without any looks at all.
+    """
+    parts = stage.training.rounds_per_epoch
+    if parts == 1:
+        return rows
+    epoch, turn = divmod(number - 1, parts)
+    part = seeding.generator(seed, "epoch", epoch).permutation(rows)[turn::parts]
+    return part if len(part) else rows
 
 
 def train_round(
@@ -85,6 +99,7 @@ def train_round(
     received: State,
     control: State,
     own: State,
+    number: int,
     *,
     seed: int,
     devices: Sequence[torch.device],
@@ -103,28 +118,35 @@ def train_round(
     control : State
         The coordinator's control variates; empty in the first round.
     own : State
-        What the site kept of the round before.
+        What the site kept of a round before.
+    number : int
+        The round, from 1.
     seed : int
+        The same in all rounds.
     devices : sequence of torch.device
         See :func:`client.training.gradient.train`.
     """
-    device = devices[0]
+    device, here = devices[0], seeding.seed(seed, number)
     load(network, {**received, **{name: value for name, value in own.items() if name in kept(network, rule.keeps)}})
     network.to(device)
     losses = [mean_loss(network, examples, some, device) for some in (rows.train, rows.validation)]
     controls = _controls(network, control, own) if rule.controlled else None
     before = _copied(network)
-    how = schedule(stage, rule.proximal)
-    steps = train(network, examples, rows.train, how, seed=seed, devices=devices, controls=controls)
+    how, looked_at = schedule(stage, number, rule.proximal), part_of(rows.train, stage, number, seed=seed)
+    moments = _named(own, MOMENTS)
+    taken = train(network, examples, looked_at, how, seed=here, devices=devices, controls=controls, moments=moments)
     after = _copied(network)
     leaving = trainable_with(shared(network, rule.keeps), examples.modalities)
     keeps = {name: after[name] for name in kept(network, rule.keeps)}
     drift: dict[str, Tensor] = {}
     if controls:
-        drift, keeps_control = _new_controls(before, after, controls, steps, how.learning_rate, leaving)
+        drift, keeps_control = _new_controls(before, after, controls, taken.steps, how.learning_rate, leaving)
         keeps |= keeps_control
+    if stage.training.moments == "kept":
+        keeps |= {MOMENTS + name: value for name, value in taken.moments.items()}
     if rule.personal:
-        keeps |= _personal(network, examples, rows, stage, rule, before, own, seed=seed, devices=devices)
+        how = schedule(stage, number, rule.personal)
+        keeps |= _personal(network, examples, looked_at, how, before, own, seed=here, devices=devices)
     return Outcome(
         change={name: (after[name] - before[name]).cpu() for name in sorted(leaving)},
         control=drift,
@@ -139,9 +161,12 @@ def train_alone(
 ) -> State:
     """Train as many epochs as all rounds together, with the best round on validation people, as federations do."""
     network.to(devices[0])
-    best, least, waited = _copied(network), np.inf, 0
+    best, least, waited, moments = _copied(network), np.inf, 0, None
     for number in range(1, stage.rounds + 1):
-        train(network, examples, rows.train, schedule(stage), seed=seeding.seed(seed, number), devices=devices)
+        looked_at, here = part_of(rows.train, stage, number, seed=seed), seeding.seed(seed, number)
+        how = schedule(stage, number)
+        taken = train(network, examples, looked_at, how, seed=here, devices=devices, moments=moments)
+        moments = taken.moments if stage.training.moments == "kept" else None
         loss = mean_loss(network, examples, rows.validation, devices[0])
         waited += 1
         if loss < least or not len(rows.validation):  # with nobody to look at the last round counts
@@ -159,21 +184,6 @@ def predict(network: Network, examples: Examples, rows: NDArray[np.int64], devic
         for start in range(0, len(rows), 512):
             batch = examples.batch(rows[start : start + 512], device)
             found.append(network(batch.inputs, batch.present).double().sigmoid().cpu().numpy())
-    return np.concatenate(found)
-
-
-def embed(network: Network, examples: Examples, device: torch.device) -> NDArray[np.float32]:
-    """Return the embedding of every row, NaN where a row lacks a modality; (n, W) float32."""
-    network.to(device).eval()
-    found = [np.empty((0, network.head.in_features), np.float32)]
-    ends = np.cumsum(list(network.widths.values()))[:-1].tolist()
-    with torch.inference_mode():
-        for start in range(0, len(examples), 512):
-            batch = examples.batch(np.arange(start, min(start + 512, len(examples))), device)
-            whole = network.embed(batch.inputs, batch.present)
-            parts = zip(network.widths, torch.tensor_split(whole, ends, dim=1), strict=True)
-            each = [part.masked_fill(~batch.present[name][:, None], torch.nan) for name, part in parts]
-            found.append(torch.cat(each, dim=1).cpu().numpy())
     return np.concatenate(found)
 
 
@@ -202,12 +212,16 @@ def _new_controls(
     return {**still, **drift}, {CONTROL + name: value for name, value in new.items()}
 
 
+def _named(own: State, beginning: str) -> dict[str, Tensor]:
+    """Take what was kept under names that begin so."""
+    return {name.removeprefix(beginning): value for name, value in own.items() if name.startswith(beginning)}
+
+
 def _personal(
     network: Network,
     examples: Examples,
-    rows: Rows,
-    stage: EncoderStage,
-    rule: LocalRule,
+    rows: NDArray[np.int64],
+    how: Schedule,
     received: State,
     own: State,
     *,
@@ -215,16 +229,7 @@ def _personal(
     devices: Sequence[torch.device],
 ) -> dict[str, Tensor]:
     """Train the site's own network, held to the received one."""
-    mine = {name.removeprefix(PERSONAL): value for name, value in own.items() if name.startswith(PERSONAL)}
-    load(network, {**received, **mine})
-    how = schedule(stage, rule.personal)
-    train(
-        network,
-        examples,
-        rows.train,
-        how,
-        seed=seeding.seed(seed, "personal"),
-        devices=devices,
-        towards=received,
-    )
+    load(network, {**received, **_named(own, PERSONAL)})
+    own_seed = seeding.seed(seed, "personal")
+    train(network, examples, rows, how, seed=own_seed, devices=devices, towards=received)
     return {PERSONAL + name: value for name, value in _copied(network).items()}

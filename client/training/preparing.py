@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from client.features.embedding import embed
+from client.features.embedding import Means, embed
 from client.inputs.base import Input
 from client.inputs.embedded import EmbeddedInput
 from client.site import Site
@@ -12,7 +12,7 @@ from client.training.examples import Examples
 from common.encoders.network import Network
 from common.network_stages import EncoderStage
 from common.networks.building import build
-from common.networks.pretrained import load_pretrained
+from common.networks.pretrained import Read, load_pretrained
 from common.plan import Plan
 
 
@@ -26,11 +26,28 @@ def prepare(site: Site, plan: Plan, stage: EncoderStage, seed: int, fold: int) -
     ModelError
         The file holds others.
     """
-    examples = site.examples(plan, stage)
     network = build(stage, site.inputs(plan), len(plan.label_names), seed, fold)
-    load_pretrained(network, stage, site.pretrained)
+    return ready(site.examples(plan, stage), network, stage, site.pretrained, site.means)
+
+
+def ready(
+    examples: Examples, network: Network, stage: EncoderStage, read: Read, means: Means
+) -> tuple[Examples, Network]:
+    """Fill frozen encoders and embed what goes into them; errors as of :func:`prepare`.
+
+    Parameters
+    ----------
+    examples : Examples
+    network : Network
+        As built from the stage; changed in place.
+    stage : EncoderStage
+    read : callable
+        From the name of an encoder to the weights that the user supplies for it.
+    means : Means
+    """
+    load_pretrained(network, stage, read)
     inputs: dict[str, Input] = dict(examples.inputs)
     for modality in stage.frozen:
-        inputs[modality] = EmbeddedInput(*embed(examples, network, modality, site.shelf, site.runtimes, site.device))
+        inputs[modality] = EmbeddedInput(*embed(examples, network, modality, *means))
         network.take_embeddings(modality)
     return replace(examples, inputs=inputs), network

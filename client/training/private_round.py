@@ -46,7 +46,7 @@ def train_privately(
     schedule = PrivateSchedule(
         clipping_norm=stage.privacy.clipping_norm,
         expected_batch=how.sample_rate * request.patients,
-        learning_rate=stage.training.learning_rate,
+        learning_rate=stage.training.rate(request.round, stage.rounds),
         optimizer=stage.training.optimizer,
         weight_decay=stage.training.weight_decay,
         proximal=request.proximal,

@@ -95,6 +95,8 @@ class Embedder(Protocol):
 class Encoder(Protocol):
     """What a module ``common/encoders/<name>.py`` offers; one for series also offers ``STEPS``.
 
+    One whose last numbers mean something each offers ``COLUMNS``, their names.
+
     Attributes
     ----------
     INPUT : str

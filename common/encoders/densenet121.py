@@ -6,8 +6,8 @@ it. Not valid under DP unless frozen: batch normalisation mixes patients; see ``
 The user supplies pretrained weights, as a state dict in one of two layouts:
 
 torchxrayvision
-    One channel, pixels in [-1024, 1024], a classifier of 18 findings; taken as it is. Its published files are
-    whole pickled models, which are not read: save ``model.state_dict()`` of one where it is trusted.
+    One channel, pixels in [-1024, 1024]; its classifier of 18 findings is for ``densenet121_findings``. Published
+    files are whole pickled models, which are not read: save ``model.state_dict()`` of one where it is trusted.
 torchvision
     Three colours, normalised as for ImageNet; folded into one grey channel of the range above.
 """
@@ -21,54 +21,18 @@ import torch
 from torch import Tensor, nn
 
 from common.encoders.base import Input, Settings, Shape
-from common.encoders.parts.densenet import WIDTH, DenseNet
+from common.encoders.parts.densenet import DenseNet
 from common.encoders.weights import require_like
 from common.exceptions import ModelError
 
 INPUT: Input = "film"
 PRIVATE = False
 
-FINDINGS = (
-    "Atelectasis",
-    "Consolidation",
-    "Infiltration",
-    "Pneumothorax",
-    "Edema",
-    "Emphysema",
-    "Fibrosis",
-    "Effusion",
-    "Pneumonia",
-    "Pleural_Thickening",
-    "Cardiomegaly",
-    "Nodule",
-    "Mass",
-    "Hernia",
-    "Lung Lesion",
-    "Fracture",
-    "Lung Opacity",
-    "Enlarged Cardiomediastinum",
-)
-"""Names and order of torchxrayvision's outputs."""
-
 _MEAN, _SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of ImageNet's colours in [0, 1], by which torchvision's weights expect images normalised."""
 _OLD_NAME = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
-_THRESHOLDS = "op_threshs"
-"""Operating points that torchxrayvision keeps beside its weights; the network does not use them."""
-
-
-class Findings(DenseNet):
-    """The encoder with torchxrayvision's classifier: an embedding and 18 findings of one film."""
-
-    def __init__(self) -> None:
-        super().__init__(nn.BatchNorm2d, dropout=0.0)
-        self.classifier = nn.Linear(WIDTH, len(FINDINGS))
-
-    def findings(self, film: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the embedding, (n, 1024), and the logits of :data:`FINDINGS`, (n, 18), both float32."""
-        embedding = self(film)
-        logits: Tensor = self.classifier(embedding)
-        return embedding, logits.float()
+THRESHOLDS = "op_threshs"
+"""Operating points that torchxrayvision keeps beside its weights; for ``densenet121_findings``."""
 
 
 def build(shape: Shape, settings: Settings) -> DenseNet:  # noqa: ARG001 - films of any size
@@ -81,18 +45,18 @@ def load_pretrained(network: DenseNet, state: Mapping[str, Tensor]) -> None:
 
     Parameters
     ----------
-    network : DenseNet or Findings
-        With batch normalisation.
+    network : DenseNet
+        With batch normalisation, and a classifier or none.
     state : mapping of str to Tensor
         As :func:`common.encoders.weights.read` gives it.
 
     Raises
     ------
     ModelError
-        Names, shapes or values are not those of DenseNet-121, or :class:`Findings` get no 18 findings.
+        Names, shapes or values are not those of the network.
     """
     like = network.state_dict()
-    named = {_OLD_NAME.sub(r"\1\2", name): tensor for name, tensor in state.items() if name != _THRESHOLDS}
+    named = {_OLD_NAME.sub(r"\1\2", name): tensor for name, tensor in state.items() if name != THRESHOLDS}
     counters = {name: like[name] for name in like.keys() - named.keys() if name.endswith("num_batches_tracked")}
     named |= counters  # files from before torch counted batches
     first = named.get("features.conv0.weight")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 from common import seeding
 from common.encoders.base import Settings, Shape, find
@@ -58,6 +59,22 @@ def require(stage: EncoderStage) -> None:
                 f"stage {stage.name} has 'privacy', and encoder {name} normalises a patient by others of her batch, so "
                 "that there is no gradient of her own to be clipped; take one without batch statistics"
             )
+
+
+def embedding_columns(stage: EncoderStage, widths: Mapping[str, int]) -> tuple[str, ...]:
+    """Name the numbers of a network's whole embedding: by their place, but for those that an encoder has names for.
+
+    Parameters
+    ----------
+    stage : EncoderStage
+    widths : mapping of modality to int
+        Of all embeddings, in the order in which they lie side by side.
+    """
+    names: list[str] = []
+    for modality, width in widths.items():
+        own: tuple[str, ...] = getattr(find(stage.encoders[cast(InputModality, modality)]), "COLUMNS", ())
+        names += [*map(str, range(len(names), len(names) + width - len(own))), *own]
+    return tuple(names)
 
 
 INPUT_OF: Mapping[InputModality, str] = {

@@ -6,16 +6,34 @@ Only frozen encoders have such weights, so that they never travel: whoever lacks
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from torch import Tensor, nn
 
+from common.encoders import weights
 from common.encoders.base import Settings, Shape, find
 from common.encoders.network import Network
 from common.encoders.weights import digest, require_like
-from common.exceptions import ModelError
+from common.exceptions import ConfigurationError, ModelError
 from common.network_stages import EncoderStage
 
 Read = Callable[[str], Mapping[str, Tensor]]
+
+
+def from_files(files: Mapping[str, Path]) -> Read:
+    """Return a reader of the user's files, by the name of their encoder.
+
+    The reader raises ConfigurationError when there is no file for an encoder, ModelError when the file cannot be read
+    or holds more than a state dict.
+    """
+
+    def read(encoder: str) -> Mapping[str, Tensor]:
+        if encoder not in files:
+            how = f"name it in site.toml under [weights], or by --weights {encoder}=FILE"
+            raise ConfigurationError(f"no file of weights for {encoder}: {how}")
+        return weights.read(files[encoder])
+
+    return read
 
 
 def load_pretrained(network: Network, stage: EncoderStage, read: Read) -> None:

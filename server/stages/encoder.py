@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from common.audit.event import Head
-from common.exceptions import PlanError, ProtocolError
+from common.exceptions import ModelError, PlanError, ProtocolError
 from common.local_rule import LocalRule
 from common.network_messages import TrainReply, TrainRequest
 from common.network_stages import EncoderStage
 from common.plan import Repetition
 from server import ledgers, privacy
-from server.results import Round, StageHistory
+from server.blobs import Blobs
+from server.results import StageHistory
+from server.stages.encoder_rounds import FinishedRound, best, last_counted
 from server.stages.study import Study, chain_name, record
 from strategies import base
 from strategies.rounds.membership import Answers
@@ -28,54 +29,52 @@ if TYPE_CHECKING:
 
     from common.encoders.network import Network
 
-
-class FinishedRound(BaseModel):
-    """What a round ended with: digests of the weights and of the strategy's state after it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-    round: Round
-    weights: str
-    state: str
+Patients = Mapping[str, int | None]
+"""Patients by site as told in the statistics: None where withheld; a site that missed the statistics is not in it."""
 
 
-@dataclass(frozen=True, eq=False)
-class TrainedNetwork:
-    """A network of all sites, as bytes of its shared numbers; what stays at the sites is not in it.
+def require(study: Study, stage: EncoderStage, patients: Patients) -> None:
+    """Refuse, before anything is trained, a stage that counts with what a site withholds, or keeps what is not there.
 
-    Attributes
-    ----------
-    stage : EncoderStage
-    weights : bytes
-        In safetensors format.
-    digest : str
-        SHA-256 of these bytes.
-    round : int
-        Which round it is of, from 1.
+    Raises
+    ------
+    PlanError
+        Names the sites, or what the network lacks.
     """
+    from common.networks.sharing import kept
 
-    stage: EncoderStage
-    weights: bytes
-    digest: str
-    round: int
+    work = _Work(study, stage, patients, next(study.plan.repetitions))
+    if (keeps := work.rule.keeps) != "nothing" and not kept(work.network(), keeps):
+        encoders = ", ".join(sorted(stage.encoders.values()))
+        raise PlanError(
+            f"stage {stage.name}: {stage.strategy} keeps the {keeps} at each site, and {encoders} has none: "
+            "it would be fedavg under another name"
+        )
+    withheld = sorted(site for site, told in patients.items() if told is None)
+    if _counts(stage) and withheld:
+        raise PlanError(
+            f"stage {stage.name}: {', '.join(withheld)} does not tell how many patients it has, which it counts with; "
+            'say shares = "equal", or ask for noised statistics'
+        )
 
 
-def run(
-    study: Study, stage: EncoderStage, patients: Mapping[str, int], repetition: Repetition
-) -> tuple[TrainedNetwork, StageHistory]:
+def run(study: Study, stage: EncoderStage, patients: Patients, repetition: Repetition) -> tuple[bytes, StageHistory]:
     """Train one network over all rounds of the stage, or until it gets no better.
+
+    Returns its weights in safetensors format, without what stays at the sites, and the rounds.
 
     Parameters
     ----------
     study, stage, repetition
-    patients : mapping of site name to int
-        As told in the statistics; sites that withheld theirs are missing.
+    patients : mapping of site name to int or None
+        See :data:`Patients`.
 
     Raises
     ------
     QuorumError
         Too few sites were left in a round.
-    PlanError
-        The data has not what the network needs, or shares cannot be known.
+    ModelError
+        What the sites answered has no finite aggregate.
     """
     chain = chain_name(stage.name, repetition)
     work = _Work(study, stage, patients, repetition)
@@ -84,16 +83,17 @@ def run(
         key = f"encoder/{chain}/{number}"
         finished = study.checkpoint.recall(key, FinishedRound)
         if finished is None:
-            finished = work.exchange(rounds[-1] if rounds else None, number)
+            work.forget(rounds)
+            finished = work.exchange(rounds, number)
             study.checkpoint.keep(key, finished)
         rounds.append(finished)
         study.tracking.round(stage.name, repetition, finished.round)
-        kept = _best(rounds)
-        _forget(study, rounds, kept)
+        kept = best(rounds)
         study.progress.step(chain, number)
         if stage.patience is not None and number - 1 - kept.round.number >= stage.patience:
             break
-    kept = _best(rounds)
+    work.forget(rounds)
+    kept = best(rounds)
     history = StageHistory(
         name=stage.name,
         seed=repetition.seed,
@@ -101,27 +101,7 @@ def run(
         rounds=tuple(one.round for one in rounds),
         kept=kept.round.number,
     )
-    return TrainedNetwork(stage, study.blobs.get(kept.weights), kept.weights, kept.round.number), history
-
-
-def _best(rounds: list[FinishedRound]) -> FinishedRound:
-    """Return the round that ended with the least validation loss, the last where none is told.
-
-    Sites look at the weights they receive: what a round ended with is judged by the next one's losses.
-    """
-    judged = [
-        (following.round.held_out_loss, ended)
-        for ended, following in pairwise(rounds)
-        if following.round.held_out_loss is not None
-    ]
-    return min(judged, key=lambda one: one[0])[1] if judged else rounds[-1]
-
-
-def _forget(study: Study, rounds: list[FinishedRound], kept: FinishedRound) -> None:
-    last = rounds[-1]
-    known = {digest for one in rounds for digest in (one.weights, one.state)}
-    study.checkpoint.flush()  # or a power cut could take the rounds that no longer need these weights
-    study.blobs.remove_but({kept.weights, last.weights, last.state}, of=known)
+    return work.blobs.get(kept.weights), history
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,19 +110,40 @@ class _Work:
 
     study: Study
     stage: EncoderStage
-    patients: Mapping[str, int]
+    patients: Patients
     repetition: Repetition
 
-    def exchange(self, before: FinishedRound | None, number: int) -> FinishedRound:
+    @property
+    def blobs(self) -> Blobs:
+        """Weights and states of these rounds."""
+        return self.study.blobs.of(chain_name(self.stage.name, self.repetition))
+
+    @property
+    def rule(self) -> LocalRule:
+        """What the sites do besides training."""
+        return base.find_for_weights(self.stage.strategy).rule(base.options(self.stage.strategy, self.stage.options))
+
+    def network(self) -> Network:
+        """Build the network with its first weights."""
+        from common.networks.building import build
+
+        seed, fold = self.repetition
+        return build(self.stage, self.study.columns, len(self.study.plan.label_names), seed, fold)
+
+    def forget(self, rounds: Sequence[FinishedRound]) -> None:
+        """Remove the weights that no round after all these can need."""
+        self.study.checkpoint.flush()  # or a power cut could take the rounds that no longer need these weights
+        needed = {best(rounds).weights, rounds[-1].weights, rounds[-1].state} if rounds else set()
+        self.blobs.keep_only(needed)
+
+    def exchange(self, rounds: Sequence[FinishedRound], number: int) -> FinishedRound:
         """Ask all sites to train, and aggregate what they answer."""
         from common.encoders.weights import to_bytes
         from common.networks.sharing import arrays, by_module, pack, shared, statistics, whole
 
-        blobs, options = self.study.blobs, base.options(self.stage.strategy, self.stage.options)
-        strategy = base.find_for_weights(self.stage.strategy)
-        rule = strategy.rule(options)
-        network = self._network()
+        blobs, rule, network = self.blobs, self.rule, self.network()
         template, widths = shared(network, rule.keeps), network.widths
+        before = rounds[-1] if rounds else None
         weights = blobs.get(before.weights) if before else to_bytes(template)
         state = arrays(blobs.get(before.state)) if before else {}
 
@@ -151,13 +152,18 @@ class _Work:
 
         current = cut(weights, widths)
         control = pack(whole(_variates(state, current), widths)) if rule.controlled else b""
-        answers = self._ask(number, weights, control, rule, template)
+        counted = {site: last_counted(rounds, site) for site in self.study.members.names}
+        answers = self._ask(number, weights, control, counted, template)
         updates = {
-            site: Update(self._share(site), cut(reply.change, reply.modalities), cut(reply.control, reply.modalities))
+            site: Update(
+                self._share(site),
+                cut(reply.change, reply.modalities),
+                cut(reply.control, reply.modalities),
+                first=not counted[site],
+            )
             for site, reply in answers.replies.items()
         }
-        trained = Trained(current, updates, state, len(self.study.members.names), statistics(network))
-        new, new_state = strategy.aggregate(trained, options)
+        new, new_state = _aggregated(self.stage, Trained(current, updates, state, statistics(network)))
         losses = {site: (reply.training_loss, reply.validation_loss) for site, reply in answers.replies.items()}
         epsilon = privacy.epsilon_after(self.study.plan, self.stage, self.repetition, number)
         return FinishedRound(
@@ -167,44 +173,54 @@ class _Work:
         )
 
     def _ask(
-        self, number: int, weights: bytes, control: bytes, rule: LocalRule, template: Mapping[str, Tensor]
+        self,
+        number: int,
+        weights: bytes,
+        control: bytes,
+        counted: Mapping[str, int],
+        template: Mapping[str, Tensor],
     ) -> Answers[TrainReply]:
-        requests = {
-            site: TrainRequest(
+        rule, members = self.rule, self.study.members
+        unknown = {site for site in members.names if _counts(self.stage) and site not in self.patients}
+
+        @cache  # weights are large: sites that are asked the same share one request
+        def request(patients: int, counted: int) -> TrainRequest:
+            return TrainRequest(
                 stage=self.stage.name,
                 seed=self.repetition.seed,
                 fold=self.repetition.fold,
                 round=number,
                 weights=weights,
                 control=control,
-                patients=self._training_patients(site) if self.stage.privacy else 0,
+                patients=patients,
+                counted=counted,
                 proximal=rule.proximal,
                 keeps=rule.keeps,
                 personal=rule.personal,
                 controlled=rule.controlled,
             )
-            for site in self.study.members.names
-        }
-        return self.study.members.ask(
-            requests,
+
+        answers = members.ask(
+            {
+                site: request(self._training_patients(site) if self.stage.privacy else 0, counted[site])
+                for site in members.names
+                if site not in unknown
+            },
             TrainReply,
             what=f"{self.stage.name}, {self.repetition}, round {number}",
             check=lambda site, reply: self._check(site, reply, template, rule),
+            lost=unknown,
         )
+        missed = "it missed the statistics, and how many patients it has is unknown"
+        return replace(answers, missing={**answers.missing, **dict.fromkeys(unknown, missed)})
 
     def _check(self, site: str, reply: TrainReply, template: Mapping[str, Tensor], rule: LocalRule) -> None:
         check(reply, template, rule, self.stage)
         if reply.ledger_hash:
             ledgers.witness(self.study.members.courier.log, site, Head(reply.ledger_sequence, reply.ledger_hash))
 
-    def _network(self) -> Network:
-        from common.networks.building import build
-
-        seed, fold = self.repetition
-        return build(self.stage, self.study.columns, len(self.study.plan.label_names), seed, fold)
-
     def _share(self, site: str) -> float:
-        return float(self._told(site)) if self.stage.shares == "patients" else 1.0
+        return float(self._told(site)) if self.stage.by_patients else 1.0
 
     def _training_patients(self, site: str) -> int:
         """Patients that are not held out, as far as the coordinator can know: the folds are of about one size."""
@@ -212,12 +228,7 @@ class _Work:
         return max(1, round(self._told(site) * (folds - 1) / folds))
 
     def _told(self, site: str) -> int:
-        if site not in self.patients:
-            raise PlanError(
-                f"stage {self.stage.name}: {site} does not tell how many patients it has, which it counts with; "
-                'say shares = "equal", or ask for noised statistics'
-            )
-        return self.patients[site]
+        return self.patients[site] or 1  # noise may leave none of a few
 
 
 def check(reply: TrainReply, template: Mapping[str, Tensor], rule: LocalRule, stage: EncoderStage) -> None:
@@ -243,6 +254,22 @@ def check(reply: TrainReply, template: Mapping[str, Tensor], rule: LocalRule, st
         raise ProtocolError("train-reply: an exact loss, or no head of a privacy ledger, where the plan asks for noise")
     if reply.validation_loss is not None and not stage.validation:
         raise ProtocolError("train-reply: a validation loss, where the plan asks for none")
+
+
+def _counts(stage: EncoderStage) -> bool:
+    """Say whether the number of a site's patients has to be known."""
+    return stage.by_patients or stage.privacy is not None
+
+
+def _aggregated(stage: EncoderStage, trained: Trained) -> tuple[Weights, Weights]:
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = base.find_for_weights(stage.strategy).aggregate(trained, base.options(stage.strategy, stage.options))
+    if not all(np.isfinite(value).all() for part in found for value in part.values()):
+        raise ModelError(
+            f"stage {stage.name}: the sites' changes are so large that the weights or the state of {stage.strategy} "
+            "would not be finite; lower its rates, or take a strategy that withstands a site that misbehaves"
+        )
+    return found
 
 
 def _variates(state: Weights, like: Weights) -> Weights:

@@ -24,7 +24,8 @@ class Embedded(BaseModel):
 def run(study: Study, stage: FeaturesStage, weights: bytes, keeps: Keeps, repetition: Repetition) -> None:
     """Ask every site to embed its rows with a network's weights."""
     chain = chain_name(stage.name, repetition)
-    width = study.widths[stage.name] = _width(study, stage, repetition)
+    study.added[stage.name] = _columns(study, stage, repetition)
+    width = len(study.added[stage.name])
     finished = study.checkpoint.recall(chain, Embedded)
     if finished is None:
 
@@ -44,9 +45,10 @@ def run(study: Study, stage: FeaturesStage, weights: bytes, keeps: Keeps, repeti
     study.progress.step(chain, 1)
 
 
-def _width(study: Study, stage: FeaturesStage, repetition: Repetition) -> int:
-    from common.networks.building import build
+def _columns(study: Study, stage: FeaturesStage, repetition: Repetition) -> tuple[str, ...]:
+    from common.networks.building import build, embedding_columns
 
     labels = len(study.plan.label_names)
-    network = build(study.plan.encoder(stage.encoder), study.columns, labels, repetition.seed, repetition.fold)
-    return network.head.in_features
+    encoder = study.plan.encoder(stage.encoder)
+    network = build(encoder, study.columns, labels, repetition.seed, repetition.fold)
+    return embedding_columns(encoder, network.widths)

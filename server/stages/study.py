@@ -26,7 +26,7 @@ class Study:
     """A run under way.
 
     ``modalities`` say of which each feature is; ``columns`` are those of each modality that networks are given,
-    ``widths`` those that features stages have added, by stage.
+    ``added`` those that features stages have added, by stage.
     """
 
     plan: Plan
@@ -38,7 +38,7 @@ class Study:
     columns: Mapping[str, tuple[str, ...]]
     blobs: Blobs
     tracking: Tracking
-    widths: dict[str, int] = field(default_factory=dict)
+    added: dict[str, tuple[str, ...]] = field(default_factory=dict)
     exchanges: list[Exchange] = field(default_factory=list)
     _held: dict[tuple[str, str], str] = field(default_factory=dict)
 
@@ -46,8 +46,8 @@ class Study:
         """Name the columns that a model's trees see, in the order every site has them in."""
         inputs = self.plan.inputs_of(model)
         names = [name for name, of in zip(self.feature_names, self.modalities, strict=True) if of in inputs]
-        added = [name for name in inputs if name not in self.plan.modalities]
-        return (*names, *(f"{name} {place}" for name in added for place in range(self.widths[name])))
+        stages = [name for name in inputs if name not in self.plan.modalities]
+        return (*names, *(f"{name} {column}" for name in stages for column in self.added[name]))
 
     def check_trees(self, trees: list[bytes], model: str, at_most: int) -> None:
         """Refuse trees that are not sound trees of a model's features and the plan's depth (ModelError)."""

@@ -33,11 +33,14 @@ class Update:
         leaves out that modality's.
     control : Weights
         Change of the site's control variates; empty but for SCAFFOLD.
+    first : bool
+        Whether no round of the site has counted before.
     """
 
     share: float
     change: Weights
     control: Weights = field(default_factory=dict)
+    first: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,8 +55,6 @@ class Trained:
         At least one.
     state : Weights
         What the strategy returned in the round before; empty in the first.
-    sites : int
-        Sites of the run, whether they answered or not.
     statistics : frozenset of str
         Running means and variances among the weights: always averaged, never stepped beyond the mean, where a
         variance could fall below zero.
@@ -62,5 +63,4 @@ class Trained:
     current: Weights
     updates: Mapping[str, Update]
     state: Weights
-    sites: int
     statistics: frozenset[str] = frozenset()

@@ -16,11 +16,13 @@ from tests.networks import SGD, stage, stages
 from tests.simulations.comparing import assert_logs_verify, figures
 
 ADAM = {**SGD, "optimizer": "adamw", "batch_size": 32, "learning_rate": 0.01}
+PARTED = {**ADAM, "epochs": 1, "rounds_per_epoch": 2, "moments": "kept", "decay": "cosine"}
 STAGES = (
     stage("scaffold", strategy="scaffold", rounds=3, dropout=0.2),
     stage("ditto", strategy="ditto", rounds=3, training=ADAM, dropout=0.2),
-    stage("fedbn", strategy="fedbn", rounds=3, training=ADAM),
+    stage("fedper", strategy="fedper", rounds=3, training=ADAM),
     stage("stopping", strategy="fedadam", rounds=4, validation=0.3, patience=2, training=ADAM),
+    stage("parted", rounds=4, dropout=0.2, training=PARTED),
 )
 
 LIVES = """

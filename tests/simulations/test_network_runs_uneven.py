@@ -16,11 +16,13 @@ from client.cohorts import loading
 from client.handlers import train as handler
 from client.site import close_sites, open_site
 from client.training.gradient import train
+from client.training.local_state import chain_of
 from client.training.network_rounds import divide, schedule
 from common import seeding
 from common.audit.event import Kind
 from common.audit.log import AuditLog
 from common.networks.building import build
+from common.networks.sharing import kept
 from common.plan import from_json, read
 from common.privacy.accountant import epsilon
 from common.privacy.events import SampledGaussian
@@ -105,8 +107,8 @@ def test_a_site_without_a_series_trains_what_it_has_and_each_module_is_averaged_
         first = {key: value.clone() for key, value in network.state_dict().items()}
         examples = site.examples(simulation.plan, given)
         rows = divide(examples, seed=7, folds=3, held_out=0, validation=0).train
-        seed = seeding.seed(7, name, 0, "both", 1)
-        train(network, examples, rows, schedule(given), seed=seed, devices=[CPU])
+        seed = seeding.seed(seeding.seed(7, name, 0, "both"), 1)
+        train(network, examples, rows, schedule(given, 1), seed=seed, devices=[CPU])
         ends[name] = network.state_dict()
         assert examples.modalities == (("table",) if name == "surgical" else ("series", "table"))
     close_sites()
@@ -121,6 +123,25 @@ def test_a_site_without_a_series_trains_what_it_has_and_each_module_is_averaged_
             expected[:, :width] = torch.stack([ends[name][key][:, :width] for name in having]).mean(0)
             assert torch.equal(ends["surgical"][key][:, :width], first[key][:, :width])
         np.testing.assert_allclose(value, expected.numpy(), atol=1e-6, err_msg=key)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_fedbn_leaves_the_normalisation_at_each_site(tmp_path, invented):
+    encoders = {"series": "ssm", "table": "tabular"}
+    plan = challenge({**both(strategy="fedbn", rounds=2), "encoders": encoders})
+    simulation = prepare(plan, tmp_path / "fedbn", data=invented, engine="in-process")
+    simulate(simulation)
+    given, norms = simulation.plan.encoders[0], {}
+    for name, file in simulation.files.items():
+        site = open_site(file)
+        network = build(given, site.inputs(simulation.plan), 1, 7, 0)
+        norms[name] = site.states.latest(chain_of(simulation.folder.name, simulation.plan, given, 7, 0))
+        assert set(norms[name]) == kept(network, "normalisation")
+    close_sites()
+    released = weights(simulation.folder)["both"]
+    for key, value in norms["medical"].items():
+        assert key not in released
+        assert not torch.equal(value, norms["surgical"][key]), "each site's own"
 
 
 @pytest.mark.skipif("FEDWARD_DATA" not in os.environ, reason="FEDWARD_DATA names no folder of real data")

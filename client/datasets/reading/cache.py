@@ -14,7 +14,6 @@ In clear are the digests of sources and the names of entries, which tell nothing
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import hashlib
 import os
@@ -27,12 +26,8 @@ from typing import Any, NamedTuple
 from common.crypto import files
 from common.crypto.at_rest import HEADER, SiteKey
 from common.exceptions import DataError, EncryptionError
+from common.room import enough_space
 from common.serialization import canonical, digest_json, parse, write_atomic
-
-FULL = "the disk is full"
-ROOM = "free some space, or name another folder in site.toml"
-REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""What writing raises where there is no room: on the disk, in the user's share of it, or for a file so long."""
 
 
 class Note(NamedTuple):
@@ -116,7 +111,7 @@ class Cache:
             known = Note(_sha256(path), state)
             if _state(path) != state:
                 raise DataError("the file changes while it is read", file=path.name, fix="read it when it is complete")
-            with enough_space():
+            with enough_space("cache"):
                 write_atomic(note, canonical(known._asdict()))
         return known.sha256
 
@@ -156,7 +151,7 @@ class Cache:
                 self._make(file, make)
             at = self._folder / f"{name}-{_of(source)}.at"
             if not at.exists() or at.read_text() != stem:
-                with enough_space():
+                with enough_space("cache"):
                     write_atomic(at, stem.encode())  # after the entry is sealed, so that it points to no half
             if self._held is not None:
                 self._held.append(os.open(file, os.O_RDONLY))
@@ -167,7 +162,7 @@ class Cache:
 
     def _make(self, file: Path, make: Callable[[Path], Iterable[bytes]]) -> None:
         self._remove(file)  # damaged, or left by one who was killed
-        with enough_space():
+        with enough_space("cache"):
             files.write(file, self._key, file.name, make(self._folder))
         self._note(file)
 
@@ -214,7 +209,7 @@ class Cache:
 
     def _note(self, file: Path) -> None:
         seal, note = _seal(file), Note(_sha256(file, HEADER), _state(file))
-        with enough_space():
+        with enough_space("cache"):
             files.write(seal, self._key, seal.name, [canonical(note._asdict())])
 
     @contextmanager
@@ -260,14 +255,3 @@ def _sha256(path: Path, beginning: int = 0) -> str:
     with path.open("rb") as file:
         file.seek(beginning)
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@contextmanager
-def enough_space() -> Iterator[None]:
-    """Say what it means that something cannot be written for lack of room (DataError)."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in REFUSED:
-            raise
-        raise DataError(FULL, file="cache", fix=ROOM) from None

@@ -19,13 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.datasets.reading import event_query, event_rows, event_slices, event_table, progress
-from client.datasets.reading.cache import FULL, REFUSED, ROOM, Cache, Entry
+from client.datasets.reading.cache import Cache, Entry
 from client.datasets.reading.csv import header_of, locate
 from client.datasets.reading.event_rows import Spool, received
 from client.datasets.reading.event_table import EventTable
 from client.datasets.reading.piping import piped
 from common.clinical.plausible import EXAMPLES, FEW, Implausible
 from common.exceptions import DataError
+from common.room import FIX, FULL, REFUSED
 from common.serialization import canonical, digest, parse
 
 THREADS = 4
@@ -170,7 +171,7 @@ def _why(
 ) -> DataError:
     """Find out what DuckDB did not like, without a word of what it says."""
     if any(os.strerror(code) in refusal for code in REFUSED):
-        return DataError(FULL, file="cache", fix=ROOM)
+        return DataError(FULL, file="cache", fix=FIX)
     if refusal.startswith("Out of Memory"):
         return DataError("too little memory to read its events", file=path.name)
     if (fault := locate(path, len(header))) is not None:

@@ -1,4 +1,4 @@
-"""The hourly grid: by hand, against a slow second implementation, and never fitted on held-out rows."""
+"""The hourly grid: by hand, against a slow second implementation."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from client.cohorts.modalities import Series
 from client.preprocessing import grid as grids
-from client.preprocessing.grid import Grid, fit, hourly, scaled
-from client.preprocessing.scaling import fitted, public
+from client.preprocessing.grid import Grid, hourly
 from common.exceptions import DataError
 
 NAMES = ("heart_rate", "gcs_eye", "hemoglobin", "ph")
@@ -128,43 +127,3 @@ def test_rows_in_batches_are_the_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = hourly(some, 3)
     monkeypatch.setattr(grids, "_AT_ONCE", 3 * 4 * 17)
     assert np.array_equal(hourly(some, 3).values, whole.values)
-
-
-def test_scaling_is_fitted_on_the_hours_of_training_rows_alone() -> None:
-    grid = hourly(series([[(0.5, 0, 70)], [(0.5, 0, 90)], [(0.5, 0, 300)]], [1, 3, 2]), 4)
-    train = np.array([True, True, False])
-    scaling = fit(grid, train)
-    assert len(scaling.names) == 12
-    at = scaling.names.index("heart_rate")
-    assert scaling.centre[at] == pytest.approx((70 + 3 * 90) / 4)
-    assert scaling.spread[at] == pytest.approx(np.std([70, 90, 90, 90]))
-    assert scaling.spread[scaling.names.index("height")] == 1
-    assert fit(grid, ~train).centre[at] == 300
-    result = scaled(grid, scaling)
-    assert np.allclose(column(result, "heart_rate")[0], [(70 - 85) / np.std([70, 90, 90, 90]), 0, 0, 0])
-    others = [i for i, name in enumerate(grid.names) if name not in scaling.names]
-    assert np.array_equal(result.values[:, :, others], grid.values[:, :, others])
-    assert column(grid, "heart_rate")[0][0] == 70, "the grid itself was changed"
-
-
-def test_public_scaling_needs_no_rows() -> None:
-    scaling = public(("heart_rate", "hemoglobin"))
-    assert scaling.centre.tolist() == pytest.approx([86, 15.05])
-    assert scaling.spread.tolist() == pytest.approx([175, 14.95])
-    assert np.allclose(scaling.apply(np.array([[86, 30]], np.float32)), [[0, 1]])
-    with pytest.raises(DataError, match="blood_group"):
-        public(("heart_rate", "blood_group"))
-
-
-@given(st.lists(st.tuples(st.integers(0, 2), st.integers(-50, 50)), max_size=20))
-def test_fitted_scaling_agrees_with_numpy(pairs: list[tuple[int, int]]) -> None:
-    variable = np.array([v for v, _ in pairs], np.int64)
-    value = np.array([x for _, x in pairs], np.float32)
-    scaling = fitted(("a", "b", "c"), value, variable)
-    for v in range(3):
-        own = value[variable == v]
-        spread = float(np.std(own)) if len(own) else 0.0
-        assert scaling.centre[v] == pytest.approx(float(np.mean(own)) if len(own) else 0.0, abs=1e-5)
-        assert scaling.spread[v] == pytest.approx(spread or 1.0, rel=1e-5)
-    again = fitted(("a", "b", "c"), scaling.apply(value, variable), variable)
-    assert np.allclose(again.centre, 0, atol=1e-5)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from client.cohorts.modalities import Series
-from client.preprocessing.triplets import fit, scaled, steps, triplets
+from client.preprocessing.triplets import steps, triplets
 
 Item = tuple[float, int, float]
 ROWS = [[(0.0, 0, 70.0), (1.0, 1, 5.0), (1.0, 0, 80.0), (4.0, 0, 90.0)], [], [(2.0, 1, 6.0)]]
@@ -66,17 +65,6 @@ def test_rows_may_share_measurements() -> None:
     found = triplets(shared)
     assert found.offsets.tolist() == [0, 2, 6]
     assert found.time.tolist() == [0, 1, 1, 2, 2, 5]
-
-
-def test_scaling_is_fitted_on_measurements_of_training_rows_alone() -> None:
-    found = triplets(series(ROWS))
-    scaling = fit(found, np.array([True, True, False]))
-    assert scaling.centre.tolist() == pytest.approx([80, 5])
-    assert scaling.spread.tolist() == pytest.approx([np.std([70, 80, 90]), 1])
-    result = scaled(found, scaling)
-    assert result.value.tolist() == pytest.approx([-10 / np.std([70, 80, 90]), 0, 0, 10 / np.std([70, 80, 90]), 1])
-    assert result.time is found.time
-    assert fit(found, np.array([False, False, True])).centre.tolist() == [0, 6]
 
 
 item = st.tuples(st.integers(0, 20).map(lambda n: n / 4), st.integers(0, 1), st.integers(1, 9).map(float))

@@ -81,7 +81,7 @@ def test_the_seed_decides_order_and_dropout_and_nothing_else_does() -> None:
 def test_training_learns_what_can_be_learnt() -> None:
     built = network()
     before = mean_loss(built, EXAMPLES, ROWS, CPU)
-    assert train(built, EXAMPLES, ROWS, Schedule(30, 16, 0.01), seed=0, devices=[CPU]) == 30 * 4
+    assert train(built, EXAMPLES, ROWS, Schedule(30, 16, 0.01), seed=0, devices=[CPU]).steps == 30 * 4
     assert mean_loss(built, EXAMPLES, ROWS, CPU) < 0.75 * before
     assert not built.training
 

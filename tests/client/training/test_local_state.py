@@ -10,7 +10,7 @@ import torch
 
 from client.training.local_state import UNUSED_SECONDS, LocalStates, chain_of
 from common.crypto import keys
-from common.exceptions import EncryptionError
+from common.exceptions import EncryptionError, ModelError
 from common.network_stages import EncoderStage
 from common.plan import read
 
@@ -53,6 +53,17 @@ def test_a_round_asked_for_again_begins_as_the_first_time(states: LocalStates) -
 def test_after_rounds_away_it_goes_on_with_its_newest(states: LocalStates) -> None:
     states.keep(CHAIN, 2, state(2))
     assert value(states.before(CHAIN, 7)) == 2
+
+
+def test_a_round_that_counted_is_found_however_many_came_too_late_since(states: LocalStates) -> None:
+    assert not states.of(CHAIN, 0)
+    for number in (1, 2, 3, 4, 5):
+        states.keep(CHAIN, number, state(number), counted=min(number - 1, 2))
+    assert value(states.of(CHAIN, 2)) == 2
+    assert value(states.of(CHAIN, 5)) == 5
+    states.keep(CHAIN, 6, state(6), counted=5)
+    with pytest.raises(ModelError, match="what this site has kept of round 2 is lost"):
+        states.of(CHAIN, 2)
 
 
 def test_chains_do_not_meet(states: LocalStates) -> None:

@@ -9,7 +9,6 @@ import pytest
 torch = pytest.importorskip("torch", reason="the extra 'encoders' is not installed")
 
 from common.encoders.base import Settings, Shape, find  # noqa: E402
-from common.encoders.densenet121 import Findings  # noqa: E402
 from common.encoders.weights import digest, read  # noqa: E402
 from common.exceptions import ModelError  # noqa: E402
 from common.network_stages import EncoderStage  # noqa: E402
@@ -47,10 +46,17 @@ def test_the_plans_digest_is_needed(name: str) -> None:
 
 def test_a_file_with_a_classifier_is_the_same_backbone(tmp_path: Path) -> None:
     torch.manual_seed(5)
-    whole = Findings()
-    torch.save({**whole.state_dict(), "op_threshs": torch.full((18,), 0.5)}, tmp_path / "weights.pth")
-    bare = {name: value for name, value in whole.state_dict().items() if not name.startswith("classifier.")}
+    whole = {name: value for name, value in state("densenet121_findings").items() if name != "points"}
+    torch.save({**whole, "op_threshs": torch.full((18,), 0.5)}, tmp_path / "weights.pth")
+    bare = {name: value for name, value in whole.items() if not name.startswith("classifier.")}
     assert digest_as("densenet121", read(tmp_path / "weights.pth")) == digest(bare)
+
+
+def test_with_findings_the_classifier_and_its_points_are_part_of_the_digest(tmp_path: Path) -> None:
+    given = {name: value for name, value in state("densenet121_findings").items() if name != "points"}
+    changed = {**given, "classifier.bias": given["classifier.bias"] + 1}
+    files = [given, changed, {**given, "op_threshs": torch.full((18,), 0.4)}]
+    assert len({digest_as("densenet121_findings", one) for one in files}) == 3
 
 
 @pytest.mark.parametrize(
