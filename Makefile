@@ -31,7 +31,7 @@ install: .venv/.installed
 	touch $@
 
 .venv/.installed-test: .venv/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[$(ACCELERATOR),encoders,test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[$(ACCELERATOR),encoders,openvino,test,tracking]'
 	touch $@
 
 clean:

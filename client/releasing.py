@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from common.audit.event import Event, Kind
+from common.audit.event import Event, Head, Kind
 from common.audit.log import AuditLog
 from common.crypto import files
 from common.crypto.at_rest import SiteKey
-from common.exceptions import ConfigurationError, EncryptionError
+from common.exceptions import AuditError, ConfigurationError, EncryptionError
 from common.plan import Plan
 from common.privacy.entries import Release
 from common.privacy.events import Mechanism, Unprotected
@@ -113,7 +113,17 @@ class Releases:
         mechanisms = [canonical(one.to_json()).decode() for one in release.mechanisms]
         details = {"run": release.run, "for": release.purpose, "release": release.name, "unit": "patient"}
         event = Event(Kind.PRIVACY_SPENT, {**details, "mechanisms": mechanisms})
-        self._audit.append(event, witnesses={LEDGER: self.ledger.head()})
+        head: Head | None = None
+        while True:
+            before, head = head, self.ledger.head()
+            try:
+                self._audit.append(event, witnesses={LEDGER: head})
+            except AuditError:  # another process may have written down a later head meanwhile
+                self.check()
+                if head == before:
+                    raise
+            else:
+                return
 
     def _kept(self, name: str) -> bytes | None:
         """Bytes to send again; None when there are none, or not those that were committed: then they are drawn anew."""

@@ -75,12 +75,12 @@ class PrivacySettings(Part):
     """What all releases about this site's patients may cost one of them, over all runs together.
 
     Without an ``epsilon`` releases are written down and never refused. ``delta`` has to be below one in the number of
-    patients. ``unprotected`` releases are those without noise, which no epsilon bounds: "allow" writes them down as
-    such, "refuse" lets none leave.
+    patients; of one near the accountant's own tails, 1e-15, no epsilon could be told. ``unprotected`` releases are
+    those without noise, which no epsilon bounds: "allow" writes them down as such, "refuse" lets none leave.
     """
 
     epsilon: Annotated[float, Field(gt=0)] | None = None
-    delta: Annotated[float, Field(gt=0, lt=1)] = 1e-6
+    delta: Annotated[float, Field(ge=1e-12, lt=1)] = 1e-6
     unprotected: Literal["allow", "refuse"] = "allow"
 
 

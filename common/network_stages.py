@@ -21,7 +21,8 @@ class Training(Part):
     Where no noise is added, a round is ``epochs`` passes over the rows, or one of ``rounds_per_epoch`` parts of a pass:
     the more often sites are averaged, the closer they come to training in one place. ``positive_weight`` is what a
     positive label counts more than a negative one: a public number. With ``decay`` the learning rate falls over the
-    rounds of the stage; ``moments`` of AdamW are kept at the site between rounds or begin afresh with each.
+    rounds of the stage; ``moments`` of AdamW are kept at the site between rounds or begin afresh with each. ``l1`` is
+    the strength of a penalty on the sizes of a table's input weights, under which those of useless columns become zero.
     """
 
     epochs: Annotated[int, Field(ge=1, le=1000)] = 1
@@ -33,6 +34,7 @@ class Training(Part):
     optimizer: Literal["sgd", "adamw"] = "adamw"
     moments: Literal["fresh", "kept"] = "fresh"
     positive_weight: Annotated[float, Field(gt=0, le=1000)] = 1.0
+    l1: Annotated[float, Field(ge=0, le=10)] = 0.0
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -143,10 +145,13 @@ class EncoderStage(Part):
 class FeaturesStage(Part):
     """Each site embeds its own rows with the network of an encoder stage, as columns for the trees that follow.
 
-    Embeddings never leave a site. The trees' rows that the network was trained on are embedded by it, too: what
-    it has learnt by heart of them, trees take for a signal.
+    What the columns hold never leaves a site: the whole ``embedding``, or the ``scores``, the network's logit of each
+    label. The trees' rows that the network was trained on are embedded by it, too: what it has learnt by heart of
+    them, trees take for a signal. They are misled by a wide embedding of a network trained on these labels far more
+    than by its scores; an encoder that never saw the labels has nothing by heart, and only its embedding to give.
     """
 
     kind: Literal["features"]
     name: ModelName
     encoder: ModelName
+    gives: Literal["embedding", "scores"] = "embedding"

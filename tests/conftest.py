@@ -1,4 +1,4 @@
-"""What holds for every test: hypothesis judges results, not the speed of the machine."""
+"""What holds for every test: hypothesis judges results, not the speed of the machine; no check is left out unseen."""
 
 from __future__ import annotations
 
@@ -23,6 +23,9 @@ from common.clinical.records import (
 )
 from common.plan import Plan, from_json, read
 from common.serialization import canonical, parse
+from tests.skipping import pytest_make_collect_report, pytest_runtest_makereport
+
+__all__ = ["pytest_make_collect_report", "pytest_runtest_makereport"]  # hooks
 
 settings.register_profile("fedward", deadline=None)
 settings.load_profile("fedward")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -134,11 +133,6 @@ def describe(one: Mechanism) -> str:
             return "no noise"
         case _:
             return one.kind
-
-
-def figure(epsilon: float) -> str:
-    """Write an epsilon to three decimals, never below what it is."""
-    return f"{math.ceil(round(epsilon * 1000, 6)) / 1000:g}"
 
 
 def _times(count: int) -> str:

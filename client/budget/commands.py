@@ -18,7 +18,8 @@ app = typer.Typer(no_args_is_help=True, help="See what privacy was spent, on wha
 @app.command()
 def show(folder: KitFolder) -> None:
     """Tell what all releases cost a patient together, and what is left of the budget in site.toml."""
-    from client.budget.account import account, figure
+    from client.budget.account import account
+    from common.privacy.accountant import figure
 
     read = account(folder)
     table = Table(title=f"Privacy budget of {read.site}", show_header=False)
@@ -42,8 +43,9 @@ def history(
     """List every release, oldest first: when, for which plan and run, by which mechanism, and epsilon so far."""
     from datetime import UTC, datetime
 
-    from client.budget.account import account, figure
+    from client.budget.account import account
     from client.budget.page import render, when
+    from common.privacy.accountant import figure
     from common.serialization import write_atomic
 
     read = account(folder)

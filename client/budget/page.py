@@ -7,9 +7,10 @@ from datetime import UTC, date, datetime
 import jinja2
 from markupsafe import Markup
 
-from client.budget.account import Account, figure
+from client.budget.account import Account
 from client.budget.picture import draw
 from client.check.style import CSS
+from common.privacy.accountant import figure
 
 PAGE = """<!doctype html>
 <html lang="en">

@@ -23,6 +23,7 @@ from common import encoders
 from common.encoders.network import Network
 from common.encoders.weights import digest
 from common.exceptions import ModelError
+from common.network_stages import FeaturesStage
 from common.serialization import digest as content_digest
 from common.serialization import digest_json
 
@@ -84,6 +85,23 @@ def embed_all(examples: Examples, network: Network, means: Means) -> NDArray[np.
             values, present = embed(examples, network, modality, *means)
         parts.append(np.where(present[:, None], values, np.float32(np.nan)))
     return np.hstack(parts)
+
+
+def features_of(stage: FeaturesStage, examples: Examples, network: Network, means: Means) -> NDArray[np.float32]:
+    """Return what a features stage gives of every row: its embedding, or its scores.
+
+    Returns
+    -------
+    (n, W) or (n, k) float32
+        NaN where a row lacks a modality; of scores, where it lacks them all.
+    """
+    embedding = embed_all(examples, network, means)
+    if stage.gives == "embedding":
+        return embedding
+    with torch.inference_mode():
+        seen = torch.from_numpy(np.nan_to_num(embedding)).to(means.device)
+        logits: NDArray[np.float32] = network.head(seen).float().cpu().numpy()
+    return np.where(np.isnan(embedding).all(axis=1, keepdims=True), np.float32(np.nan), logits)
 
 
 class _Work:

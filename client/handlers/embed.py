@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from client.embeddings import Embedding
-from client.features.embedding import embed_all
+from client.features.embedding import features_of
 from client.site import Site
 from client.training.local_state import chain_of
 from client.training.preparing import prepare
 from common.encoders.weights import from_bytes
 from common.network_messages import EmbedReply, EmbedRequest
-from common.networks.building import embedding_columns
+from common.networks.building import feature_columns
 from common.networks.sharing import kept, load, shared
 from common.plan import Plan
 
 
 def embed_rows(site: Site, plan: Plan, request: EmbedRequest) -> EmbedReply:
     """Store the embedding of every row for the trees of this repetition."""
-    stage = plan.encoder(plan.features_stage(request.stage).encoder)
+    features = plan.features_stage(request.stage)
+    stage = plan.encoder(features.encoder)
     examples, network = prepare(site, plan, stage, request.seed, request.fold)
     load(network, from_bytes(request.weights, shared(network, request.keeps)))
     if request.keeps != "nothing":
         own = site.states.latest(chain_of(site.run, plan, stage, request.seed, request.fold))
         load(network, {name: own[name] for name in kept(network, request.keeps) if name in own})
-    values = embed_all(examples, network, site.means)
-    embedding = Embedding(site.cohort(plan).rows_digest, embedding_columns(stage, network.widths), values)
+    values = features_of(features, examples, network, site.means)
+    columns = feature_columns(features, stage, network.widths, plan.label_names)
+    embedding = Embedding(site.cohort(plan).rows_digest, columns, values)
     site.embeddings.keep((site.run, plan.digest, request.stage, request.seed, request.fold), embedding)
     return EmbedReply(width=values.shape[1])

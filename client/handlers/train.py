@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,7 +41,9 @@ def train_round(site: Site, plan: Plan, request: TrainRequest) -> TrainReply:
     if stage.privacy is not None:
         return _private_round(site, plan, stage, examples, network, request)
     rule = LocalRule(request.proximal, request.keeps, request.controlled, request.personal)
+    seed = seeding.seed(request.seed, site.name, request.fold, stage.name)
     rows = _rows(plan, stage, examples, request)
+    rows = replace(rows, train=network_rounds.part_of(rows.train, stage, request.round, seed=seed))
     template = shared(network, rule.keeps)
     received = from_bytes(request.weights, template)
     control = from_bytes(request.control, template) if rule.controlled else {}
@@ -55,7 +58,7 @@ def train_round(site: Site, plan: Plan, request: TrainRequest) -> TrainReply:
         control,
         site.states.of(chain, request.counted) if rule.controlled else site.states.before(chain, request.round),
         request.round,
-        seed=seeding.seed(request.seed, site.name, request.fold, stage.name),
+        seed=seed,
         devices=site.devices,
     )
     if outcome.keeps:

@@ -104,12 +104,13 @@ class Scoring:
         return predict(network, examples, np.arange(len(self.cohort)), self._means.device)
 
     def _embedding(self, features_stage: str, seed: int, fold: int) -> NDArray[np.float32]:
-        from client.features.embedding import embed_all
+        from client.features.embedding import features_of
 
-        stage = self.run.plan.encoder(self.run.plan.features_stage(features_stage).encoder)
+        features = self.run.plan.features_stage(features_stage)
+        stage = self.run.plan.encoder(features.encoder)
         named = self.run.named([stage.name])[stage.name]
         weights = next(one for one in named if (one.seed, one.fold) == (seed, fold))
-        return embed_all(*self._network(stage, weights), self._means)
+        return features_of(features, *self._network(stage, weights), self._means)
 
     def _network(self, stage: EncoderStage, model: ReleasedModel) -> tuple[Examples, Network]:
         """Build a network from its file, and from what the site has kept of its own where that is part of it."""

@@ -15,6 +15,7 @@ from client.training.examples import Examples
 from client.training.loss import loss_of
 from client.training.replicas import Replicas
 from common import seeding
+from common.encoders.network import Network
 from common.encoders.parts.randomness import seeded
 
 State = Mapping[str, Tensor]
@@ -39,6 +40,8 @@ class Schedule:
         See :func:`client.training.loss.per_row`.
     proximal : float
         mu of FedProx.
+    l1 : float
+        Strength of the penalty that :meth:`common.encoders.network.Network.shrink` is the step of.
     """
 
     epochs: int
@@ -48,6 +51,7 @@ class Schedule:
     optimizer: Literal["sgd", "adamw"] = "adamw"
     positive_weight: float = 1.0
     proximal: float = 0.0
+    l1: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +78,7 @@ class Controls:
 
 
 def train(
-    network: nn.Module,
+    network: Network,
     examples: Examples,
     rows: NDArray[np.int64],
     schedule: Schedule,
@@ -89,8 +93,8 @@ def train(
 
     Parameters
     ----------
-    network : Module
-        Called as :class:`common.encoders.network.Network`; on the first device, in any mode.
+    network : Network
+        On the first device, in any mode.
     examples : Examples
     rows : (m,) int64
         Rows to train on, at least one.
@@ -117,6 +121,8 @@ def train(
             replicas.backward(examples, part, schedule.positive_weight)
             _adjust(trained, received, schedule.proximal, controls)
             optimizer.step()
+            if schedule.l1:
+                network.shrink(schedule.learning_rate * schedule.l1)
             steps += 1
     network.eval()
     return Taken(steps, _moments(trained, optimizer))

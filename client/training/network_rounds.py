@@ -73,6 +73,7 @@ def schedule(stage: EncoderStage, number: int, proximal: float = 0.0) -> Schedul
         optimizer=how.optimizer,
         positive_weight=how.positive_weight,
         proximal=proximal,
+        l1=how.l1,
     )
 
 
@@ -110,7 +111,9 @@ def train_round(
     ----------
     network : Network
         As built from the plan; changed in place.
-    examples, rows, stage
+    examples, stage
+    rows : Rows
+        Those that this round looks at, see :func:`part_of`.
     rule : LocalRule
         What the strategy asks besides.
     received : State
@@ -132,9 +135,8 @@ def train_round(
     losses = [mean_loss(network, examples, some, device) for some in (rows.train, rows.validation)]
     controls = _controls(network, control, own) if rule.controlled else None
     before = _copied(network)
-    how, looked_at = schedule(stage, number, rule.proximal), part_of(rows.train, stage, number, seed=seed)
-    moments = _named(own, MOMENTS)
-    taken = train(network, examples, looked_at, how, seed=here, devices=devices, controls=controls, moments=moments)
+    how, moments = schedule(stage, number, rule.proximal), _named(own, MOMENTS)
+    taken = train(network, examples, rows.train, how, seed=here, devices=devices, controls=controls, moments=moments)
     after = _copied(network)
     leaving = trainable_with(shared(network, rule.keeps), examples.modalities)
     keeps = {name: after[name] for name in kept(network, rule.keeps)}
@@ -146,7 +148,7 @@ def train_round(
         keeps |= {MOMENTS + name: value for name, value in taken.moments.items()}
     if rule.personal:
         how = schedule(stage, number, rule.personal)
-        keeps |= _personal(network, examples, looked_at, how, before, own, seed=here, devices=devices)
+        keeps |= _personal(network, examples, rows.train, how, before, own, seed=here, devices=devices)
     return Outcome(
         change={name: (after[name] - before[name]).cpu() for name in sorted(leaving)},
         control=drift,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from client.training.entropy import Entropy, normal, poisson_sample
 from client.training.patient_gradients import Losses, clipped_sum, recorded
+from common.encoders.network import Network
 from common.privacy.events import SampledGaussian
 
 
@@ -39,6 +40,8 @@ class PrivateSchedule:
     weight_decay : float
     proximal : float
         Pull towards the weights received (FedProx's mu).
+    l1 : float
+        Strength of the penalty that :meth:`common.encoders.network.Network.shrink` is the step of.
     records_at_once : int
         Most records of a physical batch; bounds the memory, never the result.
     """
@@ -50,6 +53,7 @@ class PrivateSchedule:
     momentum: float = 0.0
     weight_decay: float = 0.0
     proximal: float = 0.0
+    l1: float = 0.0
     records_at_once: int = 64
 
 
@@ -67,7 +71,7 @@ def train(
     Parameters
     ----------
     network : Module
-        On its device; parameters that need no gradient stay as they are.
+        On its device; parameters that need no gradient stay as they are. With ``l1`` a Network.
     losses : callable
         See :data:`~client.training.patient_gradients.Losses`.
     patients : (n,) int64
@@ -97,6 +101,8 @@ def train(
                 parameter.grad = gradient + schedule.proximal * (parameter.detach() - before)
             optimizer.step()
             optimizer.zero_grad()
+            if schedule.l1:  # of noised weights: it tells nothing more
+                cast(Network, network).shrink(schedule.learning_rate * schedule.l1)
 
 
 def noised(summed: Tensor, deviation: float, entropy: Entropy = os.urandom) -> Tensor:

@@ -50,6 +50,7 @@ def train_privately(
         optimizer=stage.training.optimizer,
         weight_decay=stage.training.weight_decay,
         proximal=request.proximal,
+        l1=stage.training.l1,
         records_at_once=stage.training.batch_size,
     )
 

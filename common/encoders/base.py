@@ -83,7 +83,10 @@ class Settings:
 
 
 class Embedder(Protocol):
-    """A module that embeds: ``forward(*inputs)`` gives (n, width) float32, finite, rows independent in evaluation."""
+    """A module that embeds: ``forward(*inputs)`` gives (n, width) float32, finite, rows independent in evaluation.
+
+    One whose weights can become exactly zero also has ``shrink(amount)``, a proximal step; see ``tabular``.
+    """
 
     width: int
 

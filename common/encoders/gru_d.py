@@ -57,7 +57,7 @@ class GruD(nn.Module):
             state = state * keep
             update, reset = torch.sigmoid(gate + self.from_state(state)).chunk(2, dim=1)
             proposed = torch.tanh(propose + self.from_reset(reset * state))
-            state = torch.lerp(state, proposed, update)
+            state = state + update * (proposed - state)  # lerp takes no mixed precision
             states.append(state)
         return torch.stack(states, dim=1)
 

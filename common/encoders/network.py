@@ -114,6 +114,12 @@ class Network(nn.Module):
             self.encoders[modality].eval()
         return self
 
+    def shrink(self, amount: float) -> None:
+        """Do the proximal step of the encoders that have one and are trained; ``amount`` as in ``tabular``."""
+        for modality, encoder in self._items():
+            if modality not in self.frozen and (step := getattr(encoder, "shrink", None)):
+                step(amount)
+
     def take_embeddings(self, modality: str) -> None:
         """Let a frozen modality's input be what its encoder gives; the encoder is let go of."""
         if modality not in self.frozen:

@@ -40,16 +40,17 @@ def gaps(time: Tensor, length: Tensor) -> Tensor:
     -------
     (n, L) float32, hours
         To the next step; the last real one is held as long as the others on average, and padding too. An only
-        step is held for an hour. (n, 1) when every row's gaps are alike.
+        step is held for an hour. Gaps of a row that are alike up to rounding are their mean, whatever the other
+        rows are like: no row may have a say in another's state. (n, 1) when this is so in all rows.
     """
     valid = real(time, length)
     held = torch.where(valid[:, 1:], time.diff(dim=1), 0.0)
     between = (length - 1).clamp(min=0)
     mean = torch.where(between > 0, held.sum(1) / between.clamp(min=1), 1.0)[:, None]
-    unlike = torch.where(valid[:, 1:], (held - mean).abs() > 1e-4 * mean, False)
+    unlike = valid[:, 1:] & ((held - mean).abs() > 1e-4 * mean)
     if not bool(unlike.any()):
         return mean
-    return torch.cat([torch.where(valid[:, 1:], held, mean), mean], dim=1)
+    return torch.cat([torch.where(valid[:, 1:] & unlike.any(1, keepdim=True), held, mean), mean], dim=1)
 
 
 def zero_order_hold(rate: Tensor, gap: Tensor) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,7 @@ from common import seeding
 from common.encoders.base import Settings, Shape, find
 from common.encoders.network import Network, Part, assemble
 from common.exceptions import PlanError
-from common.network_stages import EncoderStage, InputModality
+from common.network_stages import EncoderStage, FeaturesStage, InputModality
 
 VOLUME = (32, 64, 64)
 """Voxels of a volume as networks take it."""
@@ -54,22 +54,32 @@ def require(stage: EncoderStage) -> None:
         encoder = find(name)
         if INPUT_OF[modality] != encoder.INPUT:
             raise PlanError(f"stage {stage.name}: encoder {name} takes a {encoder.INPUT}; {modality} is none")
-        if stage.privacy is not None and not encoder.PRIVATE:
+        if stage.privacy is not None and not encoder.PRIVATE and modality not in stage.frozen:
             raise PlanError(
                 f"stage {stage.name} has 'privacy', and encoder {name} normalises a patient by others of her batch, so "
-                "that there is no gradient of her own to be clipped; take one without batch statistics"
+                "that there is no gradient of her own to be clipped; take one without batch statistics, or say that "
+                f"{modality} are 'frozen': then it stays as it is"
             )
+    if stage.training.l1 and "table" not in set(stage.encoders) - set(stage.frozen):
+        raise PlanError(f"stage {stage.name}: 'training.l1' is for the encoder of a table, and it trains none")
 
 
-def embedding_columns(stage: EncoderStage, widths: Mapping[str, int]) -> tuple[str, ...]:
-    """Name the numbers of a network's whole embedding: by their place, but for those that an encoder has names for.
+def feature_columns(
+    features: FeaturesStage, stage: EncoderStage, widths: Mapping[str, int], labels: Sequence[str]
+) -> tuple[str, ...]:
+    """Name what a features stage gives: labels, or the places of an embedding but for what an encoder has names for.
 
     Parameters
     ----------
+    features : FeaturesStage
     stage : EncoderStage
+        Whose network it is.
     widths : mapping of modality to int
         Of all embeddings, in the order in which they lie side by side.
+    labels : sequence of str
     """
+    if features.gives == "scores":
+        return tuple(labels)
     names: list[str] = []
     for modality, width in widths.items():
         own: tuple[str, ...] = getattr(find(stage.encoders[cast(InputModality, modality)]), "COLUMNS", ())

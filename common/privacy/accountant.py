@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Literal
@@ -71,6 +72,13 @@ def running(mechanisms: Sequence[Sequence[Mechanism]], delta: float) -> Iterator
         yield float(accountant.get_epsilon(delta))
 
 
+def figure(epsilon: float) -> str:
+    """Write an epsilon to three decimals, never below what it is."""
+    if math.isinf(epsilon):
+        return "infinity"
+    return f"{math.ceil(round(epsilon * 1000, 6)) / 1000:.3f}".rstrip("0").rstrip(".")
+
+
 @functools.lru_cache(maxsize=256)
 def _composed(mechanisms: tuple[Mechanism, ...], delta: float, method: Method, step: float) -> float:
     if not mechanisms:
@@ -79,8 +87,8 @@ def _composed(mechanisms: tuple[Mechanism, ...], delta: float, method: Method, s
 
     accountant = _accountant(method, step)
     try:
-        for one in mechanisms:
-            accountant.compose(_event(one, method))
+        for one, times in Counter(mechanisms).items():  # a run's rounds are alike: one composition of them, not many
+            accountant.compose(_event(one, method), times)
     except UnsupportedEventError as error:
         raise PrivacyError(f"{method} has no rule for some mechanism; use PLD") from error
     return float(accountant.get_epsilon(delta))

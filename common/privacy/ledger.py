@@ -7,7 +7,6 @@ chained by hashes as in an audit log, so that whoever remembers an earlier head 
 
 from __future__ import annotations
 
-import math
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -127,7 +126,7 @@ class Ledger:
         if total > self.budget.epsilon:
             left = max(0.0, self.budget.epsilon - spent)
             raise PolicyRefusal(
-                f"this release would bring the privacy spent at this site to epsilon = {_up(total)} of "
+                f"this release would bring the privacy spent at this site to epsilon = {accountant.figure(total)} of "
                 f"{self.budget.epsilon:g} at delta = {self.budget.delta:g}; left is {left:.3g}"
             )
 
@@ -171,8 +170,3 @@ def _reserved(entries: Sequence[Entry]) -> list[Mechanism]:
 
 def _bounded(mechanisms: Sequence[Mechanism]) -> list[Mechanism]:
     return [one for one in mechanisms if not isinstance(one, Unprotected)]
-
-
-def _up(epsilon: float) -> str:
-    """Three decimals, never below the figure."""
-    return f"{math.ceil(epsilon * 1000) / 1000:g}"

@@ -46,9 +46,8 @@ def run(study: Study, stage: FeaturesStage, weights: bytes, keeps: Keeps, repeti
 
 
 def _columns(study: Study, stage: FeaturesStage, repetition: Repetition) -> tuple[str, ...]:
-    from common.networks.building import build, embedding_columns
+    from common.networks.building import build, feature_columns
 
-    labels = len(study.plan.label_names)
-    encoder = study.plan.encoder(stage.encoder)
-    network = build(encoder, study.columns, labels, repetition.seed, repetition.fold)
-    return embedding_columns(encoder, network.widths)
+    plan, encoder = study.plan, study.plan.encoder(stage.encoder)
+    network = build(encoder, study.columns, len(plan.label_names), repetition.seed, repetition.fold)
+    return feature_columns(stage, encoder, network.widths, plan.label_names)

@@ -45,8 +45,8 @@ def request_of(ward: Any, name: str, *, controlled: bool = False) -> TrainReques
     sent = shared(template(ward, name), "nothing")
     control = pack({key: np.zeros(value.shape, np.float32) for key, value in sent.items()}) if controlled else b""
     return TrainRequest(
-        stage=name, seed=7, fold=0, round=1, weights=to_bytes(sent), control=control, patients=60, proximal=0.0,
-        keeps="nothing", controlled=controlled, personal=0.0,
+        stage=name, seed=7, fold=0, round=1, weights=to_bytes(sent), control=control, patients=60, counted=0,
+        proximal=0.0, keeps="nothing", controlled=controlled, personal=0.0,
     )  # fmt: skip
 
 

@@ -50,7 +50,7 @@ def request_of(ward: Any, **changes: Any) -> TrainRequest:
     plan = ward.plan
     network = build(plan.encoders[0], ward.site.inputs(plan), len(plan.label_names), 7, 0)
     fields: dict[str, Any] = {"stage": "private", "seed": 7, "fold": 0, "round": 1, "control": b"", "patients": 60}
-    fields |= {"proximal": 0.0, "keeps": "nothing", "controlled": False, "personal": 0.0}
+    fields |= {"counted": 0, "proximal": 0.0, "keeps": "nothing", "controlled": False, "personal": 0.0}
     return TrainRequest(**{"weights": to_bytes(shared(network, "nothing")), **fields, **changes})
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from client.releasing import LEDGER, Releases
+from common.audit.event import Head
 from common.audit.log import AuditLog
-from common.exceptions import ConfigurationError, PolicyRefusal, PrivacyError
+from common.exceptions import AuditError, ConfigurationError, PolicyRefusal, PrivacyError
 from common.plan import Plan, read
 from common.privacy.events import DiscreteLaplace, Unprotected
 from common.privacy.ledger import Budget, Ledger
@@ -61,6 +62,37 @@ def test_a_reserve_and_its_audit_entry_precede_the_noise(reopened: Callable[...,
         return b"noise"
 
     assert noised(releases, draw) == b"noise"
+
+
+def test_a_process_that_reserves_between_another_ones_steps_does_not_stop_it(
+    reopened: Callable[..., Releases], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    releases, heads = reopened(), []
+    own = releases.ledger.head
+
+    def interrupted() -> Head:
+        heads.append(own())
+        if len(heads) == 1:
+            noised(reopened(), lambda: b"theirs", digest(b"another question"))
+        return heads[-1]
+
+    monkeypatch.setattr(releases.ledger, "head", interrupted)
+    assert noised(releases, lambda: b"ours") == b"ours"
+    events = [entry.event for entry in releases._audit.entries()]
+    spent = [event.details["release"] for event in events if event.kind == "privacy_spent"]
+    assert spent == [digest(b"another question"), NAME]
+
+
+def test_without_an_audit_entry_no_noise_is_drawn(
+    reopened: Callable[..., Releases], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise AuditError("the disk is full")
+
+    releases = reopened()
+    monkeypatch.setattr(releases._audit, "append", full)
+    with pytest.raises(AuditError, match="full"):
+        noised(releases, never)
 
 
 def test_what_failed_counts_and_is_drawn_anew(reopened: Callable[..., Releases]) -> None:

@@ -75,7 +75,14 @@ FIELDS: dict[type[Payload], dict[str, st.SearchStrategy[Any]]] = {
     messages.LocalReply: {"trees": trees},
     messages.TrainRequest: network
     | {
-        **{"round": counts, "weights": weights, "control": weights, "patients": counts, "keeps": keeps},
+        **{
+            "round": counts,
+            "weights": weights,
+            "control": weights,
+            "patients": counts,
+            "counted": counts,
+            "keeps": keeps,
+        },
         **{"controlled": st.booleans(), "proximal": st.floats(0, 100), "personal": st.floats(0, 100)},
     },
     messages.TrainReply: {
@@ -209,7 +216,7 @@ def example(kind: type[Payload]) -> Payload:
         messages.LocalRequest: {"seed": 1, "fold": 0, "base_score": 0.25, "trees_wanted": 2},
         messages.LocalReply: {"trees": [tree]},
         messages.TrainRequest: {
-            **{**network, "round": 1, "weights": tree, "control": b"", "patients": 0},
+            **{**network, "round": 1, "weights": tree, "control": b"", "patients": 0, "counted": 0},
             **{"proximal": 0.5, "keeps": "nothing", "controlled": False, "personal": 0.0},
         },
         messages.TrainReply: {

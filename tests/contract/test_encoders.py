@@ -12,6 +12,7 @@ from common.encoders.parts.description import describe  # noqa: E402
 from common.encoders.parts.private import register_samplers  # noqa: E402
 from common.encoders.weights import digest, from_bytes, to_bytes  # noqa: E402
 from common.exceptions import PlanError  # noqa: E402
+from tests.cards import AsOnACard  # noqa: E402
 
 torch.set_num_threads(1)  # small products: more threads only wait for each other
 SHAPES = {
@@ -188,6 +189,17 @@ def test_it_runs_in_mixed_precision(name):
     assert embedding.dtype == torch.float32
     score(embedding).sum().backward()
     assert torch.cosine_similarity(embedding, encoder(*given)).item() > 0.99
+
+
+@every_encoder
+def test_it_runs_in_the_mixed_precision_of_cards(name):
+    encoder = built(name)
+    given = rows(name, n=2)
+    with AsOnACard():
+        embedding = encoder(*given)
+    assert embedding.dtype == torch.float32
+    score(embedding).sum().backward()
+    assert torch.cosine_similarity(embedding, encoder(*given)).min() > 0.99
 
 
 @every_encoder

@@ -59,11 +59,9 @@ def plan(source: str, encoder: dict[str, Any]) -> Plan:
     return from_json(canonical(tree).decode())
 
 
-def finished(tmp_path: Path, source: str, encoder: dict[str, Any], weights: str = "") -> tuple[Simulation, Results]:
-    data = some_films(source, tmp_path / "data")
-    prepared = prepare(plan(source, encoder), tmp_path / "runs" / "films", data=data, engine="in-process")
-    for file in prepared.files.values():
-        file.write_text(file.read_text() + weights)
+def finished(tmp_path: Path, source: str, encoder: dict[str, Any], **weights: Path) -> tuple[Simulation, Results]:
+    data, folder = some_films(source, tmp_path / "data"), tmp_path / "runs" / "films"
+    prepared = prepare(plan(source, encoder), folder, data=data, engine="in-process", weights=weights)
     return prepared, simulate(prepared)
 
 
@@ -85,8 +83,7 @@ def test_a_head_on_a_pretrained_backbone_of_the_sites_own(tmp_path: Path) -> Non
     state = find("densenet121").build(Shape(1), Settings()).state_dict()
     torch.save(state, tmp_path / "densenet.pth")
     encoder = {"encoders": {"images": "densenet121"}, "frozen": ["images"], "pretrained": {"images": digest(state)}}
-    weights = f'\n[weights]\ndensenet121 = "{tmp_path / "densenet.pth"}"\n'
-    prepared, results = finished(tmp_path, "image_table", encoder, weights)
+    prepared, results = finished(tmp_path, "image_table", encoder, densenet121=tmp_path / "densenet.pth")
     assert set(candidates(results)) == {"films", "films pooled"}
     (model,) = (one for one in results.models if one.name == "films")
     assert model.bytes < 10_000, "the backbone does not travel"

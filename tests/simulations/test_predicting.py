@@ -31,19 +31,27 @@ from simulations.running import prepare, simulate
 from tests.reading import load_once
 
 torch = pytest.importorskip("torch")
+
+from client.features.embedding import Means  # noqa: E402
+from client.features.runtimes import Runtimes  # noqa: E402
+from common.networks.pretrained import from_files  # noqa: E402
+
 NETWORK = {"kind": "encoder", "encoders": {"table": "tabular"}, "width": 8, "rounds": 2}
+BOOSTING = {"kind": "boosting", "strategy": "fedxgb_bagging", "rounds": 2}
 STAGES = [
     {"kind": "statistics"},
-    {"kind": "boosting", "strategy": "fedxgb_bagging", "rounds": 2},
+    BOOSTING,
     {**NETWORK, "name": "plain"},
     {**NETWORK, "name": "kept", "strategy": "fedper"},
     {"kind": "features", "name": "seen", "encoder": "plain"},
-    {"kind": "boosting", "strategy": "fedxgb_bagging", "name": "stacked", "rounds": 2, "inputs": ["table", "seen"]},
+    {"kind": "features", "name": "scores", "encoder": "plain", "gives": "scores"},
+    {**BOOSTING, "name": "stacked", "inputs": ["table", "seen"]},
+    {**BOOSTING, "name": "corrected", "inputs": ["table", "scores"]},
     {"kind": "local", "trees": 2},
     {"kind": "evaluate", "share": "summary", "bootstraps": 100},
 ]
-FEDERATED = ("fedxgb_bagging", "plain", "kept", "stacked")
-WITHOUT_KIT = ("fedxgb_bagging", "plain", "stacked", "local/hospital-1", "plain local/hospital-2")
+FEDERATED = ("fedxgb_bagging", "plain", "kept", "stacked", "corrected")
+WITHOUT_KIT = ("fedxgb_bagging", "plain", "stacked", "corrected", "local/hospital-1", "plain local/hospital-2")
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +122,9 @@ def test_several_files_of_a_model_are_averaged(evaluated, hospitals, tmp_path):
     run = released.read(evaluated[0])
     plan = run.plan
     cohort = load_once(plan.data.source, hospitals, tasks.find(plan.task), ALL, plan.modalities, tmp_path)
-    scoring = Scoring(run, cohort, Place(tmp_path, Shelf(tmp_path / "shelf", keys.temporary())))
+    shelf = Shelf(tmp_path / "shelf", keys.temporary())
+    means = Means(shelf, Runtimes(tmp_path / "runtimes.json"), torch.device("cpu"))
+    scoring = Scoring(run, cohort, Place(tmp_path, shelf), lambda: means, from_files({}))
     one, other = (run.named([name])[name] for name in ("plain", "fedxgb_bagging"))
     each = [scoring.probabilities(files) for files in (one, other)]
     assert np.allclose(scoring.probabilities((*one, *other)), (each[0] + each[1]) / 2)
@@ -221,7 +231,9 @@ def test_a_network_whose_head_stays_at_the_sites_needs_a_kit(evaluated, hospital
 
 
 def test_unknown_models_are_refused_with_those_there_are(evaluated, hospitals, tmp_path):
-    with pytest.raises(ModelError, match=r"no model 'magic'; it released fedxgb_bagging, stacked, local/hospital-1"):
+    with pytest.raises(
+        ModelError, match=r"no model 'magic'; it released fedxgb_bagging, stacked, corrected, local/hospital-1"
+    ):
         predict(evaluated[0], hospitals, tmp_path / "out.csv", "magic")
 
 

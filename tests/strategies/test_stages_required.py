@@ -66,6 +66,19 @@ def test_whole_sites_are_not_what_noise_hides(demo_with):
     assert plan.encoders[0].privacy.unit == "patient"
 
 
+def test_exact_counts_are_no_shares_where_noise_hides_patients(demo_with):
+    def plan(*, epsilon=None, **changes):
+        first, *rest = stages(stage("net", **changes))
+        return demo_with({"resampling": "none", "stages": [{**first, "epsilon": epsilon}, *rest]}).encoders[0]
+
+    with pytest.raises(PlanError, match=r"exact counts in shares = \"patients\" would tell of a patient"):
+        plan(privacy=PRIVACY, shares="patients")
+    assert plan(privacy=PRIVACY, shares="patients", epsilon=1.0).by_patients
+    assert not plan(privacy=PRIVACY).by_patients
+    assert plan().by_patients
+    assert not plan(shares="equal").by_patients
+
+
 @pytest.mark.parametrize("how", ["smote", "random_over"])
 def test_invented_patients_are_not_hidden_by_noise(demo_with, how):
     with pytest.raises(PlanError, match="resampling repeats or invents patients"):

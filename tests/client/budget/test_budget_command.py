@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shutil
 from pathlib import Path
@@ -9,14 +10,14 @@ from pathlib import Path
 import pytest
 
 import client.__main__ as client_line
-from client.budget.account import account, describe, figure
+from client.budget.account import account, describe
 from client.releasing import Releases
 from common import command_line
 from common.audit.log import AuditLog
 from common.crypto import keys
 from common.exceptions import PrivacyError
 from common.plan import read
-from common.privacy.accountant import epsilon
+from common.privacy.accountant import epsilon, figure
 from common.privacy.events import DiscreteLaplace, Gaussian, SampledGaussian, SampledRecords, Unprotected
 from common.privacy.ledger import Budget, Ledger
 from common.serialization import digest
@@ -136,4 +137,5 @@ def test_mechanisms_in_words(one: object, words: str) -> None:
 
 
 def test_an_epsilon_is_never_shown_smaller_than_it_is() -> None:
-    assert [figure(value) for value in (0.0, 0.5, 0.50001, 1.2344, 3.0)] == ["0", "0.5", "0.501", "1.235", "3"]
+    assert [figure(value) for value in (0.0, 0.5, 0.50001, 1.2344, 30.0)] == ["0", "0.5", "0.501", "1.235", "30"]
+    assert [figure(value) for value in (1234.5612, math.inf)] == ["1234.562", "infinity"]

@@ -13,7 +13,7 @@ from PIL import Image  # noqa: E402
 
 from client.cohorts.modalities import Films  # noqa: E402
 from client.features import embedding  # noqa: E402
-from client.features.embedding import embed  # noqa: E402
+from client.features.embedding import Means, embed, embed_all, features_of  # noqa: E402
 from client.features.runtimes import Runtimes  # noqa: E402
 from client.features.shelf import Shelf  # noqa: E402
 from client.inputs.embedded import EmbeddedInput  # noqa: E402
@@ -21,11 +21,13 @@ from client.inputs.images import film_input  # noqa: E402
 from client.inputs.table import TableInput  # noqa: E402
 from client.preprocessing.images import Form, prepare  # noqa: E402
 from client.training.examples import Examples  # noqa: E402
+from client.training.network_rounds import predict  # noqa: E402
 from common.clinical.features import Features  # noqa: E402
 from common.crypto.at_rest import SiteKey  # noqa: E402
 from common.encoders.base import Settings, Shape  # noqa: E402
 from common.encoders.network import Network, Part, assemble  # noqa: E402
 from common.exceptions import ModelError  # noqa: E402
+from common.network_stages import FeaturesStage  # noqa: E402
 
 CPU = torch.device("cpu")
 SIZE, FILMS = 32, 5
@@ -105,6 +107,28 @@ def test_the_rest_of_a_killed_extraction_is_computed_alone(
     assert again[1].tolist() == whole[1].tolist()
 
 
+def test_scores_are_the_logits_of_the_whole_network(examples: Examples, tmp_path: Path) -> None:
+    built = network(frozen=False).eval()
+    means = Means(Shelf(tmp_path / "shelf", SiteKey(bytes(32))), Runtimes(tmp_path / "runtimes.json"), CPU)
+    whole, scores = (
+        features_of(FeaturesStage(kind="features", name="film", encoder="net", gives=gives), examples, built, means)
+        for gives in ("embedding", "scores")
+    )
+    probability = predict(built, examples, np.arange(ROWS), CPU)
+    np.testing.assert_allclose(1 / (1 + np.exp(-scores.astype(np.float64))), probability, atol=1e-4)
+    assert whole.shape == (ROWS, 24)
+    assert np.isnan(whole[FILMS:, :16]).all(), "no film has no embedding"
+    assert len(np.unique(scores)) == ROWS
+
+
+def test_a_row_without_anything_has_no_score(examples: Examples, tmp_path: Path) -> None:
+    alone = assemble({"images": Part("resnet", Shape(1, (SIZE, SIZE)), Settings(16, 1, 0.5))}, 1, 1)
+    means = Means(Shelf(tmp_path / "shelf", SiteKey(bytes(32))), Runtimes(tmp_path / "runtimes.json"), CPU)
+    stage = FeaturesStage(kind="features", name="film", encoder="net", gives="scores")
+    scores = features_of(stage, examples, alone, means)
+    assert np.isnan(scores[:, 0]).tolist() == [False] * FILMS + [True] * 2
+
+
 @pytest.mark.parametrize("modality", ["images", "table"])
 def test_another_encoder_has_other_embeddings(examples: Examples, tmp_path: Path, modality: str) -> None:
     one, _ = embedded(examples, network(1), tmp_path, modality)
@@ -131,3 +155,47 @@ def test_a_network_says_the_same_of_embeddings_as_of_what_they_are_of(examples: 
     torch.testing.assert_close(found[0], found[1], atol=1e-3, rtol=1e-3)
     with pytest.raises(ModelError, match="encoder of table is trained"):
         network(frozen=False).take_embeddings("table")
+
+
+def test_all_modalities_side_by_side_as_the_network_itself_says(examples: Examples, tmp_path: Path) -> None:
+    """Whether an encoder is frozen, trained, or has said its embeddings already."""
+    means = Means(Shelf(tmp_path / "shelf", SiteKey(bytes(32))), Runtimes(tmp_path / "runtimes.json"), CPU)
+    built = network(frozen=False).eval()
+    batch = examples.batch(np.arange(ROWS), CPU)
+    with torch.inference_mode():
+        expected = built.embed(batch.inputs, batch.present).numpy()
+    whole = embed_all(examples, built, means)
+    absent = np.column_stack(
+        [np.repeat(~examples.inputs[name].present[:, None], built.widths[name], 1) for name in built.widths]
+    )
+    assert (np.isnan(whole) == absent).all()
+    assert absent.any()
+    assert np.abs(np.nan_to_num(whole) - expected).max() < 1e-3 * np.abs(expected).max()
+    frozen = network()
+    given = dict(examples.inputs)
+    given["images"] = EmbeddedInput(*embedded(examples, frozen, tmp_path))
+    frozen.take_embeddings("images")
+    kept = len(list((tmp_path / "shelf").iterdir()))
+    again = embed_all(Examples(given, examples.labels, examples.patients), frozen, means)
+    np.testing.assert_array_equal(again, whole)
+    assert len(list((tmp_path / "shelf").iterdir())) == kept, "what was embedded before is not kept twice"
+
+
+def test_the_code_of_encoders_is_part_of_what_is_kept(
+    examples: Examples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = network().encoders["table"]
+    before = embedding._identity(encoder)
+    assert embedding._identity(network().encoders["table"]) == before
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "x.py").write_text("changed")
+    monkeypatch.setattr(embedding.encoders, "__file__", str(tmp_path / "code" / "__init__.py"))
+    assert embedding._identity(encoder) != before
+
+
+def test_numbers_that_are_not_finite_are_refused(examples: Examples, tmp_path: Path) -> None:
+    built = network()
+    with torch.no_grad():
+        next(built.encoders["images"].parameters()).fill_(torch.inf)
+    with pytest.raises(ModelError, match="not finite"):
+        embedded(examples, built, tmp_path)

@@ -99,3 +99,44 @@ def test_little_work_is_not_worth_measuring(tmp_path: Path, monkeypatch: pytest.
     faked(monkeypatch, way=lambda _: pytest.fail("tried"))
     np.testing.assert_array_equal(fastest(tmp_path / "known.json", rows=4), EXPECTED)
     assert not (tmp_path / "known.json").exists()
+
+
+@pytest.mark.parametrize("content", [b"[]", b"{", b'{"x": []}', b"\xff"])
+def test_a_damaged_record_is_measured_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
+    faked(monkeypatch, fast=lambda _: EXPECTED.copy())
+    (tmp_path / "known.json").write_bytes(content)
+    np.testing.assert_array_equal(fastest(tmp_path / "known.json"), EXPECTED)
+    assert "fast" in parse((tmp_path / "known.json").read_bytes()).values()
+
+
+@pytest.mark.parametrize("changed", ["processor", "torch", "machine"])
+def test_another_machine_or_library_is_measured_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str
+) -> None:
+    faked(monkeypatch, fast=lambda _: EXPECTED.copy())
+    fastest(tmp_path / "known.json")
+    if changed == "processor":
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"cpu_name": "another"})
+    elif changed == "torch":
+        monkeypatch.setattr(torch, "__version__", "0.0")
+    else:
+        monkeypatch.setattr(runtimes.platform, "node", lambda: "another")
+    fastest(tmp_path / "known.json")
+    assert len(parse((tmp_path / "known.json").read_bytes())) == 2
+
+
+@pytest.mark.parametrize(
+    ("has", "expected"),
+    [
+        ({"avx512_f": True, "avx512_bf16": False, "amx_bf16": False}, False),
+        ({"avx512_f": True, "avx512_bf16": True}, True),
+        ({"amx_bf16": True}, True),
+        ({"neon": True, "bf16": True}, True),
+        ({}, False),
+    ],
+)
+def test_imitated_bfloat16_does_not_count(
+    monkeypatch: pytest.MonkeyPatch, has: dict[str, bool], expected: bool
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: has)
+    assert runtimes.has_bfloat16(CPU) is expected

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +22,8 @@ from client.inputs import pixels  # noqa: E402
 from client.inputs.images import film_input  # noqa: E402
 from client.preprocessing.images import Form, prepare  # noqa: E402
 from common.crypto.at_rest import SiteKey  # noqa: E402
+from common.exceptions import ConfigurationError  # noqa: E402
+from common.serialization import digest  # noqa: E402
 
 SIZE = 16
 # Row 0: film 0. Row 1: none. Row 2: films 0 and 1, of which the last. Row 3: a broken one. Row 4: one that is gone.
@@ -103,3 +108,47 @@ def test_reading_looks_at_the_rows_asked_for_alone(films: Films, tmp_path: Path)
     np.testing.assert_allclose(found, expected(tmp_path, [3, 2, 1]), atol=1 / 32)
     assert not list((tmp_path / "shelf").iterdir())
     assert given.depends_on(np.array([0])) != given.depends_on(np.array([2]))
+
+
+def test_what_prepares_pixels_and_when_a_file_changed_is_part_of_what_is_kept(
+    films: Films, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, given = np.array([0]), opened(films, tmp_path)
+    before = given.depends_on(rows)
+    assert opened(films, tmp_path).depends_on(rows) == before
+    reading = given._reading
+    for other in (
+        replace(reading, made_by=(*reading.made_by[:-1], "0.0")),
+        replace(reading, steps=8),
+        replace(reading, what="volumes"),
+    ):
+        shelf = Shelf(tmp_path / "shelf", SiteKey(bytes(32)))
+        assert pixels.PixelInput(films, tmp_path, other, shelf).depends_on(rows) != before
+    file = tmp_path / "0.png"
+    state, content = file.stat(), bytearray(file.read_bytes())
+    file.write_bytes(content[::-1])
+    os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert (file.stat().st_size, file.stat().st_mtime_ns) == (state.st_size, state.st_mtime_ns)
+    assert given.depends_on(rows) != before, "as large as before, and its time set back"
+
+
+def test_versions_and_code_are_told() -> None:
+    code = Path(pixels.__file__)
+    assert pixels.made_by((code,), ("pillow",)) == (digest(code.read_bytes()), version("pillow"))
+
+
+def test_a_film_that_the_machine_refuses_is_no_damaged_film(
+    films: Films, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = Path.open
+
+    def refusing(path: Path, *mode: str, **rest: object) -> object:
+        if path.name == "1.png":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return honest(path, *mode, **rest)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(Path, "open", refusing)
+    with pytest.raises(ConfigurationError, match="films, row 2: cannot be read: Permission denied"):
+        opened(films, tmp_path).present.any()
+    monkeypatch.undo()
+    assert opened(films, tmp_path).present.tolist() == [True, False, True, False, False]

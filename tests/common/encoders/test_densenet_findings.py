@@ -15,9 +15,9 @@ from common.encoders.densenet121 import build as build_plain  # noqa: E402
 from common.encoders.densenet121 import load_pretrained as load_plain  # noqa: E402
 from common.encoders.densenet121_findings import COLUMNS, Findings, at_points, build, load_pretrained  # noqa: E402
 from common.exceptions import ModelError  # noqa: E402
-from common.network_stages import EncoderStage  # noqa: E402
+from common.network_stages import EncoderStage, FeaturesStage  # noqa: E402
 from common.networks.building import build as build_network  # noqa: E402
-from common.networks.building import embedding_columns  # noqa: E402
+from common.networks.building import feature_columns  # noqa: E402
 from common.networks.sharing import learnt  # noqa: E402
 
 SHAPE, SETTINGS = Shape(1, (32, 32)), Settings(dropout=0.0)
@@ -114,7 +114,8 @@ def test_columns_are_named_by_finding_and_points_never_travel() -> None:
     fields = {"kind": "encoder", "name": "x", "rounds": 1, "width": 16, "size": 32}
     stage = EncoderStage(**fields, encoders={"images": "densenet121_findings", "table": "tabular"})  # type: ignore[arg-type]
     network = build_network(stage, {"table": ("age", "sodium")}, 1, seed=1, fold=0)
-    names = embedding_columns(stage, network.widths)
+    features = FeaturesStage(kind="features", name="film", encoder="x")
+    names = feature_columns(features, stage, network.widths, ("mortality",))
     assert len(set(names)) == len(names) == network.head.in_features == 1024 + 18 + 16
     assert names[:2] == ("0", "1")
     assert names[1024:1042] == COLUMNS

@@ -115,3 +115,14 @@ def test_times_matter_and_their_origin_does_not_enter_the_system():
         encoder(value, measured, since, even, length), encoder(value, measured, since, uneven, length), atol=1e-4
     )
     torch.testing.assert_close(gaps(uneven + 7, length), gaps(uneven, length))
+
+
+def test_a_rows_gaps_do_not_depend_on_the_others():
+    """Under DP a patient's gradient must be the same whoever else is in the batch, down to the rounding of hours."""
+    nearly = torch.tensor([[1.0, 2.00002, 3.0, 4.00001]])
+    other = torch.tensor([[0.0, 7.0, 7.5, 20.0]])
+    length = torch.tensor([4, 4])
+    alone, together = gaps(nearly, length[:1]), gaps(torch.cat([nearly, other]), length)
+    assert alone.shape == (1, 1)
+    assert torch.equal(together[0], alone.expand(1, 4)[0])
+    torch.testing.assert_close(together[1, :3], other.diff()[0])

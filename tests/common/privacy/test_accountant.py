@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise, product
 
 import pytest
@@ -157,6 +158,21 @@ def test_composition_is_of_events_and_of_no_order() -> None:
     assert steps[-1] == pytest.approx(whole, rel=1e-3)
     assert steps[1] == steps[2]
     assert all(earlier <= later for earlier, later in pairwise(steps))
+
+
+def test_rounds_that_are_alike_are_composed_as_one() -> None:
+    """Or each reservation would take as many convolutions as there were rounds before it."""
+    one = SampledGaussian(2.0, 0.1, 3)
+    whole = epsilon([replace(one, steps=12)], DELTA, step=COARSE)
+    assert epsilon([one] * 4, DELTA, step=COARSE) == whole
+    assert direct_of_each([one] * 4) != whole, "control: one by one they are rounded more often"
+
+
+def direct_of_each(mechanisms: list[SampledGaussian]) -> float:
+    accountant = pld.PLDAccountant(value_discretization_interval=COARSE)
+    for one in mechanisms:
+        accountant.compose(one.event())
+    return float(accountant.get_epsilon(DELTA))
 
 
 def test_nothing_costs_nothing_and_the_unprotected_has_no_bound() -> None:
