@@ -141,6 +141,19 @@ class EncoderStage(Part):
         """Whether sites count by their patients in the mean."""
         return self.shares == "patients" or (self.shares is None and self.privacy is None)
 
+    def without_noise(self) -> Self:
+        """Return the twin without privacy: the same shares, and a round looks as often at each patient, on average."""
+        if self.privacy is None:
+            return self
+        epochs = max(1, round(self.privacy.steps * self.privacy.sample_rate))
+        return self.model_copy(
+            update={
+                "privacy": None,
+                "shares": "patients" if self.by_patients else "equal",
+                "training": self.training.model_copy(update={"epochs": epochs}),
+            }
+        )
+
 
 class FeaturesStage(Part):
     """Each site embeds its own rows with the network of an encoder stage, as columns for the trees that follow.

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
 Module = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 
-ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
-"""How stages call what they train; no blanks, which tell a network's variants from it."""
+
+def _free(name: str) -> str:
+    if {"local", "pooled"} & set(name.split("-")):
+        raise ValueError(
+            "no stage's name has 'local' or 'pooled' in it: models of single sites, and of all, bear these"
+        )
+    return name
+
+
+ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,39}$"), AfterValidator(_free)]
+"""How stages call what they train; no blanks, which tell a network's variants from it.
+
+Nor what the files of these variants would be called: "net-local-alder" is the network that alder trained alone.
+"""
 
 
 class Part(BaseModel):

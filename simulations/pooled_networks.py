@@ -59,7 +59,10 @@ class JoinedInput:
 
 
 def train(plan: Plan, stage: EncoderStage, files: Mapping[str, Path], repetition: Repetition) -> Network:
-    """Train a stage's network on every site's training rows, for as many rounds as the sites did together."""
+    """Train a stage's network on every site's training rows, for as many rounds as the sites did together.
+
+    Never with noise: of a stage with privacy it is the twin that noise is measured against.
+    """
     sites = [open_site(file) for _, file in sorted(files.items())]
     seed, fold = repetition
     prepared = [prepare(site, plan, stage, seed, fold) for site in sites]
@@ -74,7 +77,14 @@ def train(plan: Plan, stage: EncoderStage, files: Mapping[str, Path], repetition
     where = sites[0].devices
     load(
         network,
-        train_alone(network, joined, rows, stage, seed=seeding.seed(seed, "pooled", stage.name, fold), devices=where),
+        train_alone(
+            network,
+            joined,
+            rows,
+            stage.without_noise(),
+            seed=seeding.seed(seed, "pooled", stage.name, fold),
+            devices=where,
+        ),
     )
     return network
 

@@ -99,12 +99,10 @@ def at_epsilon(plan: Plan, epsilon: float) -> Plan:
     if not stages:
         raise PlanError(f"plan {plan.name} has no encoder stage with 'privacy', so there is no curve to draw")
     for stage in stages:
-        how = stage["privacy"]
         if math.isinf(epsilon):
-            stage["training"]["epochs"] = max(1, round(how["steps"] * how["sample_rate"]))
-            stage["privacy"] = None
+            stage |= plan.encoder(stage["name"]).without_noise().model_dump(mode="json")
         else:
-            stage["privacy"] = {**how, "epsilon": epsilon, "noise_multiplier": None}
+            stage["privacy"] |= {"epsilon": epsilon, "noise_multiplier": None}
     return from_json(canonical(tree).decode())
 
 

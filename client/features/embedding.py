@@ -100,7 +100,7 @@ def features_of(stage: FeaturesStage, examples: Examples, network: Network, mean
         return embedding
     with torch.inference_mode():
         seen = torch.from_numpy(np.nan_to_num(embedding)).to(means.device)
-        logits: NDArray[np.float32] = network.head(seen).float().cpu().numpy()
+        logits: NDArray[np.float32] = network.head.to(means.device)(seen).float().cpu().numpy()
     return np.where(np.isnan(embedding).all(axis=1, keepdims=True), np.float32(np.nan), logits)
 
 

@@ -21,8 +21,8 @@ def embed_rows(site: Site, plan: Plan, request: EmbedRequest) -> EmbedReply:
     examples, network = prepare(site, plan, stage, request.seed, request.fold)
     load(network, from_bytes(request.weights, shared(network, request.keeps)))
     if request.keeps != "nothing":
-        own = site.states.latest(chain_of(site.run, plan, stage, request.seed, request.fold))
-        load(network, {name: own[name] for name in kept(network, request.keeps) if name in own})
+        chain = chain_of(site.run, plan, stage, request.seed, request.fold)
+        load(network, site.states.part(chain, kept(network, request.keeps)))
     values = features_of(features, examples, network, site.means)
     columns = feature_columns(features, stage, network.widths, plan.label_names)
     embedding = Embedding(site.cohort(plan).rows_digest, columns, values)

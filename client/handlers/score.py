@@ -81,5 +81,4 @@ def _fill(
         beginning = f"{PERSONAL}/"
         load(network, {key.removeprefix(beginning): own[key] for key in own if key.startswith(beginning)})
     elif keeps != "nothing" and LOCAL not in name:
-        own = site.states.latest(chain)
-        load(network, {key: own[key] for key in kept(network, keeps) if key in own})
+        load(network, site.states.part(chain, kept(network, keeps)))

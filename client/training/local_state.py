@@ -8,7 +8,7 @@ control variates begins from the last round that counted, since the coordinator'
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from safetensors.torch import load, save
@@ -74,6 +74,19 @@ class LocalStates:
         """Return the newest state of a chain; empty when there is none; errors as of :meth:`before`."""
         rounds = self._rounds(chain)
         return self._read(chain, max(rounds)) if rounds else {}
+
+    def part(self, chain: Chain, names: Collection[str]) -> Mapping[str, Tensor]:
+        """Return a network's numbers that stay at the site, from the newest state; errors as of :meth:`before`.
+
+        Raises
+        ------
+        ModelError
+            The site has never trained them: what a network begins with is no part of a trained one.
+        """
+        own = self.latest(chain)
+        if not own.keys() >= set(names):
+            raise ModelError("a part of this network stays at each site, and this site was in none of its rounds")
+        return {name: own[name] for name in names}
 
     def keep(self, chain: Chain, number: int, state: Mapping[str, Tensor], *, counted: int = 0) -> None:
         """Store the state a round ended with; what a run before had at this round or later goes.

@@ -155,8 +155,9 @@ def plan() -> Plan:
     tree["split"] = {"folds": 2, "held_out": [0]}
     tree["stages"] = [
         {"kind": "statistics", "epsilon": 1.0},
-        {**encoder, "name": "normalised", "strategy": "fedbn"},
+        {**encoder, "name": "headed", "strategy": "fedper"},
         {**encoder, "name": "own", "strategy": "ditto"},
+        {"kind": "features", "name": "seen", "encoder": "own"},
         {"kind": "boosting", "strategy": "fedxgb_bagging", "rounds": 2},
         {"kind": "evaluate", "share": "curves", "bootstraps": 100},
     ]
@@ -188,7 +189,7 @@ def test_a_whole_run_leaves_nothing_of_a_patient_in_clear(
     found = {path.relative_to(tmp_path): files.is_encrypted(path) for path in (*everything(sites), *everything(cache))}
     in_clear = {path for path, encrypted in found.items() if not encrypted and path.name not in IN_CLEAR}
     assert {path.suffix for path in in_clear} <= IN_CLEAR.keys()
-    for kind in ("networks", "releases", "models", ".cache"):
+    for kind in ("networks", "releases", "models", "features", "embeddings", ".cache"):
         assert any(encrypted and kind in path.parts for path, encrypted in found.items()), f"no {kind} was kept"
 
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from common.exceptions import PlanError
+from common.plan import Repetition
 from server.results import OVERALL
+from simulations import pooled_networks
 from simulations.privacy_curve import at_epsilon, curves, draw, measure, read_epsilons, write
 from tests.server.studies import Page, simulated
 
@@ -47,6 +52,23 @@ def test_infinity_is_without_noise_and_looks_at_a_patient_as_often(plan):
     noisy, _ = at_epsilon(plan, math.inf).encoders
     assert noisy.privacy is None
     assert noisy.training.epochs == 3  # 30 steps, each with a tenth of the patients
+    assert noisy.shares == "equal", "the sites count for what they count with noise"
+
+
+def test_the_pooled_twin_looks_at_a_patient_as_often(plan, monkeypatch):
+    trained = []
+    given = SimpleNamespace(inputs={}, labels=np.zeros((4, 1)), patients=np.arange(4).astype("U1"))
+    for name, stand_in in {
+        "open_site": lambda _: SimpleNamespace(devices=[]),
+        "prepare": lambda *_: (given, None),
+        "Examples": lambda *_: given,
+        "train_alone": lambda _network, _examples, _rows, stage, **_: trained.append(stage),
+        "load": lambda *_: None,
+    }.items():
+        monkeypatch.setattr(pooled_networks, name, stand_in)
+    for stage in plan.encoders:
+        pooled_networks.train(plan, stage, {"alder": Path("site.toml")}, Repetition(7, 0))
+    assert [(stage.privacy, stage.training.epochs) for stage in trained] == [(None, 3), (None, 1)]
 
 
 def test_each_epsilon_is_run_once_and_its_figure_taken(plan, tmp_path):

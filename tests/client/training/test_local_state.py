@@ -66,6 +66,15 @@ def test_a_round_that_counted_is_found_however_many_came_too_late_since(states: 
         states.of(CHAIN, 2)
 
 
+def test_a_part_that_was_never_trained_is_not_made_up(states: LocalStates) -> None:
+    with pytest.raises(ModelError, match="this site was in none of its rounds"):
+        states.part(CHAIN, ["head.weight"])
+    states.keep(CHAIN, 1, {**state(1), "moments/head.weight": torch.zeros(2)})
+    assert states.part(CHAIN, ["head.weight"]).keys() == {"head.weight"}
+    with pytest.raises(ModelError):
+        states.part(CHAIN, ["head.weight", "head.bias"])
+
+
 def test_chains_do_not_meet(states: LocalStates) -> None:
     states.keep(CHAIN, 1, state(1))
     for position in range(5):
