@@ -22,7 +22,7 @@ from common import records
 from common.audit.event import Event, Head, Kind
 from common.exceptions import ConfigurationError, FedwardError, ProtocolError
 from common.messages import NOT_AUDITED, AdmissionRequest, NoisedStatisticsRequest
-from common.network_messages import EmbedRequest, TrainRequest
+from common.network_messages import EmbedRequest, ScoreRequest, TrainRequest
 from common.payload import Header, Payload, Refusal
 from common.plan import Plan, from_json
 
@@ -107,7 +107,7 @@ def _protected(plan: Plan, request: Payload) -> bool:
     """Whether the reply says nothing about patients, or says it with noise that its handler accounts for."""
     if isinstance(request, TrainRequest):
         return plan.encoder(request.stage).privacy is not None
-    return isinstance(request, AdmissionRequest | NoisedStatisticsRequest | EmbedRequest)
+    return isinstance(request, AdmissionRequest | NoisedStatisticsRequest | EmbedRequest | ScoreRequest)
 
 
 def _pack(site: Site, run: str, body: Payload) -> RecordDict:

@@ -17,7 +17,7 @@ from common.messages import (
     NoisedStatisticsRequest,
     StatisticsRequest,
 )
-from common.network_messages import EmbedRequest, TrainAloneRequest, TrainRequest
+from common.network_messages import EmbedRequest, ScoreRequest, TrainAloneRequest, TrainRequest
 
 app = ClientApp()
 
@@ -68,6 +68,14 @@ def embed(message: Message, context: Context) -> Message:
     return answer(message, context, EmbedRequest, embed_rows)
 
 
+@app.query("score")
+def score(message: Message, context: Context) -> Message:
+    """Score held-out patients with networks."""
+    from client.handlers.score import score_networks
+
+    return answer(message, context, ScoreRequest, score_networks)
+
+
 @app.train("network_alone")
 def network_alone(message: Message, context: Context) -> Message:
     """Train a network alone."""
@@ -78,7 +86,7 @@ def network_alone(message: Message, context: Context) -> Message:
 
 @app.evaluate()
 def evaluate(message: Message, context: Context) -> Message:
-    """Score held-out patients."""
-    from client.handlers.evaluate import score
+    """Say what models are worth on held-out patients."""
+    from client.handlers import evaluate as evaluating
 
-    return answer(message, context, EvaluateRequest, score)
+    return answer(message, context, EvaluateRequest, evaluating.score)

@@ -33,7 +33,7 @@ from common.messages import (
     StatisticsReply,
     means_of_local,
 )
-from common.network_messages import TrainAloneReply, TrainAloneRequest, TrainReply, TrainRequest
+from common.network_messages import ScoreRequest, TrainAloneReply, TrainAloneRequest, TrainReply, TrainRequest
 from common.payload import Payload
 from common.plan import Plan
 
@@ -58,7 +58,7 @@ def inspect(content: RecordDict, request: Payload, plan: Plan, policy: Policy, c
         Nothing may leave; names the field, never a value.
     """
     try:
-        behind = (Behind,) if isinstance(request, ModelUpdates) else ()
+        behind = (Behind,) if isinstance(request, ModelUpdates | ScoreRequest) else ()
         _, reply = records.decode(content, REPLY_TO[type(request)], *behind)
         if isinstance(reply, BoostReply | LocalReply) and isinstance(request, BoostRequest | LocalRequest):
             limits = TreeLimits(plan.trees.max_depth, LARGEST_LEAF, MAXIMUM_TREE_BYTES)
@@ -110,8 +110,9 @@ def _of_tables(reply: StatisticsReply | NoisedStatisticsReply, plan: Plan, polic
 
 def _beyond(reply: Payload, request: Payload, policy: Policy) -> str:
     """Say what a well-formed reply tells beyond what was asked and may be told; empty when nothing."""
-    if isinstance(reply, Behind) and isinstance(request, ModelUpdates):
-        return "" if set(reply.lacking) <= set(request.targets) else "it names models that were not asked about"
+    if isinstance(reply, Behind):
+        asked_about = {*getattr(request, "targets", ()), *getattr(request, "digests", ())}
+        return "" if set(reply.lacking) <= asked_about else "it names models that were not asked about"
     if isinstance(reply, StatisticsReply):
         shown = [count for count in (0, reply.patients, reply.stays, reply.positives) if count is not None]
         told = [*(one - other for one in shown for other in shown), *reply.excluded]

@@ -13,13 +13,14 @@
 8. Statistics describe features only where the site allows it.
 9. Without noise a variable is told over one range of numbers only, whatever later plans ask: over two
    ranges, the difference of two counts can be a few patients.
-10. What carries no noise leaves only where the site allows unprotected releases.
+10. What carries no noise leaves only where the site allows unprotected releases, of evaluations or of all. A plan
+    that asks for more is refused at admission: before any privacy is spent on what could not be finished.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
-from typing import Literal
+from typing import Literal, TypeVar
 
 from client.settings import Policy, PrivacySettings
 from common.exceptions import PolicyRefusal
@@ -32,14 +33,15 @@ from common.messages import (
     NoisedStatisticsRequest,
     StatisticsRequest,
 )
-from common.network_messages import EmbedRequest, NetworkRequest, TrainAloneRequest, TrainRequest
+from common.network_messages import EmbedRequest, NetworkRequest, ScoreRequest, TrainAloneRequest, TrainRequest
 from common.network_stages import FeaturesStage
 from common.payload import Payload
 from common.plan import Plan
 from common.stages import BoostingStage, LocalStage
 
+T = TypeVar("T")
 _OF_A_FOLD = (BoostRequest, LocalRequest, NetworkRequest)
-_OF_A_SEED = (*_OF_A_FOLD, EvaluateRequest)
+_OF_A_SEED = (*_OF_A_FOLD, ScoreRequest, EvaluateRequest)
 
 
 def permit_task(policy: Policy, plan: Plan) -> None:
@@ -82,13 +84,14 @@ def _within(plan: Plan, request: Payload) -> bool:
     if isinstance(request, EvaluateRequest):
         trees = {stage.name for stage in plan.training if isinstance(stage, BoostingStage)}
         trees |= {f"{LOCAL}{site}" for site in plan.sites.names}
-        networks = {stage.name + which for stage in plan.encoders for which in ("", f" {PERSONAL}")}
-        networks |= {f"{stage.name} {LOCAL}{site}" for stage in plan.encoders for site in plan.sites.names}
         return (
             tuple(request.folds) == plan.split.held_out
             and _some_once(request.candidates, trees)
-            and _some_once(request.networks, networks)
+            and _some_once(request.networks, _networks(plan))
         )
+    if isinstance(request, ScoreRequest):
+        known = {(name, fold) for name in _networks(plan) for fold in plan.split.held_out}
+        return _some_once(list(zip(request.networks, request.folds, strict=True)), known)
     if isinstance(request, _OF_A_FOLD) and request.fold not in plan.split.held_out:
         return False
     if isinstance(request, TrainRequest):
@@ -112,7 +115,12 @@ def _within(plan: Plan, request: Payload) -> bool:
     return True
 
 
-def _some_once(names: Sequence[str], known: Set[str]) -> bool:
+def _networks(plan: Plan) -> set[str]:
+    common = {stage.name + which for stage in plan.encoders for which in ("", f" {PERSONAL}")}
+    return common | {f"{stage.name} {LOCAL}{site}" for stage in plan.encoders for site in plan.sites.names}
+
+
+def _some_once(names: Sequence[T], known: Set[T]) -> bool:
     return len(set(names)) == len(names) and set(names) <= known
 
 
@@ -129,9 +137,25 @@ def permit_epsilon(policy: Policy, epsilon: float | None) -> None:
         raise PolicyRefusal(f"statistics may cost at most epsilon = {policy.maximum_epsilon:g} here; {asked}")
 
 
-def permit_unprotected(privacy: PrivacySettings, request: Payload) -> None:
-    """Rule 10 (PolicyRefusal)."""
+def permit_noiseless(privacy: PrivacySettings, plan: Plan) -> None:
+    """Rule 10 for all that a plan is going to ask (PolicyRefusal)."""
+    exact = ["the statistics"] if plan.statistics.epsilon is None else []
+    exact += [stage.name for stage in plan.federated if isinstance(stage, BoostingStage) or stage.privacy is None]
     if privacy.unprotected == "refuse":
+        exact.append("the evaluation")
+    if exact and privacy.unprotected != "allow":
+        raise PolicyRefusal(
+            f"this site's privacy settings say that what carries no noise is not released, "
+            f"and the plan asks for it: {', '.join(exact)}"
+        )
+
+
+def permit_unprotected(privacy: PrivacySettings, request: Payload) -> None:
+    """Rule 10 for a reply (PolicyRefusal)."""
+    permitted = privacy.unprotected == "allow" or (
+        privacy.unprotected == "evaluation" and isinstance(request, EvaluateRequest)
+    )
+    if not permitted:
         raise PolicyRefusal(f"this site releases nothing without noise, which the reply to {request.kind} would be")
 
 

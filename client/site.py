@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ from client.cohorts.loading import load
 from client.datasets.base import Select
 from client.datasets.reading.cache import Cache
 from client.embeddings import Embeddings
+from client.kept import Kept
 from client.keyring import Ask, open_key
 from client.preprocessing.table import Table, build
 from client.releasing import Releases
@@ -47,8 +47,6 @@ if TYPE_CHECKING:  # a site that trains no network needs no torch
     from client.features.shelf import Shelf
     from client.training.examples import Examples
     from client.training.local_state import LocalStates
-
-PACKAGES = ("fedward", "flwr", "numpy", "torch", "xgboost-cpu", "xgboost")
 
 
 class Site:
@@ -182,6 +180,16 @@ class Site:
     def embeddings(self) -> Embeddings:
         """What networks have made of the site's rows, for trees."""
         return Embeddings(self.state / "embeddings", self.key)
+
+    @cached_property
+    def weights(self) -> Kept:
+        """Weights it will be asked about again, by their digest."""
+        return Kept(self.state / "weights", self.key, self._clock())
+
+    @cached_property
+    def scores(self) -> Kept:
+        """What networks say of its held-out patients."""
+        return Kept(self.state / "scores", self.key, self._clock())
 
     @cached_property
     def shelf(self) -> Shelf:
@@ -332,14 +340,3 @@ def close_sites() -> None:
 
 
 atexit.register(close_sites)  # so that the audit log is one file again
-
-
-def software() -> list[str]:
-    """Versions a site reports, as "package==version"."""
-    found = []
-    for package in PACKAGES:
-        try:
-            found.append(f"{package}=={version(package)}")
-        except PackageNotFoundError:
-            continue
-    return found

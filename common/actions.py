@@ -10,7 +10,7 @@ from common.messages import (
     NoisedStatisticsRequest,
     StatisticsRequest,
 )
-from common.network_messages import EmbedRequest, TrainAloneRequest, TrainRequest
+from common.network_messages import EmbedRequest, ScoreRequest, TrainAloneRequest, TrainRequest
 from common.payload import Payload
 
 ACTION_OF: dict[type[Payload], str] = {
@@ -22,5 +22,6 @@ ACTION_OF: dict[type[Payload], str] = {
     TrainRequest: "train.network",
     TrainAloneRequest: "train.network_alone",
     EmbedRequest: "query.embed",
+    ScoreRequest: "query.score",
     EvaluateRequest: "evaluate",
 }

@@ -11,17 +11,17 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from common.local_rule import Keeps
 from common.metrics import METRICS
 from common.names import Name
 from common.network_messages import (
     EmbedReply,
     EmbedRequest,
+    ScoreReply,
+    ScoreRequest,
     TrainAloneReply,
     TrainAloneRequest,
     TrainReply,
     TrainRequest,
-    Weights,
 )
 from common.payload import Count, Digest, Figure, Loss, Moment, Payload, Probability, ReferenceName, Seed, Text
 
@@ -138,7 +138,7 @@ class ModelUpdates(Payload):
 
 
 class Behind(Payload):
-    """Instead of a reply: the site lacks the trees before these models; send them whole."""
+    """Instead of a reply: the site lacks the trees before these models, or these weights; send them whole."""
 
     kind: ClassVar[str] = "behind"
     lacking: Annotated[list[Digest], Field(min_length=1, max_length=100_000)]
@@ -190,8 +190,8 @@ class EvaluateRequest(ModelUpdates):
 
     ``candidates`` names what to score; the models come candidate by candidate, one a held-out
     fold of ``folds``. Candidates named "local/..." are also averaged into "mean of local". ``networks`` names the
-    networks to score after them, each of the stage ahead of the blank in it; their weights come like the models,
-    and ``keeps`` says of each what the site adds of its own.
+    networks after them, each of the stage ahead of the blank in it, with which the site has scored already;
+    ``digests`` of their weights come like the models.
     """
 
     kind: ClassVar[str] = "evaluate"
@@ -199,8 +199,7 @@ class EvaluateRequest(ModelUpdates):
     folds: Annotated[list[Count], Field(min_length=1, max_length=20)]
     candidates: Annotated[list[Text], Field(max_length=10_000)]
     networks: Annotated[list[Text], Field(max_length=10_000)] = Field(default_factory=list)
-    keeps: Annotated[list[Keeps], Field(max_length=10_000)] = Field(default_factory=list)
-    weights: Annotated[list[Weights], Field(max_length=200_000)] = Field(default_factory=list)
+    digests: Annotated[list[Digest], Field(max_length=200_000)] = Field(default_factory=list)
 
 
 class EvaluateReply(Payload):
@@ -243,6 +242,7 @@ REPLY_TO: dict[type[Payload], type[Payload]] = {
     TrainRequest: TrainReply,
     TrainAloneRequest: TrainAloneReply,
     EmbedRequest: EmbedReply,
+    ScoreRequest: ScoreReply,
     EvaluateRequest: EvaluateReply,
 }
 

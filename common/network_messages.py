@@ -6,12 +6,12 @@ anything is used; see :mod:`common.encoders.weights`.
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from common.local_rule import Keeps
-from common.payload import Count, Loss, Payload, Seed, Text
+from common.payload import Count, Digest, Loss, Payload, Seed, Text
 
 MAXIMUM_WEIGHTS = 1 << 28
 """Bytes of one network; the largest encoder here has 2^25."""
@@ -93,3 +93,32 @@ class TrainAloneReply(Payload):
 
     kind: ClassVar[str] = "train-alone-reply"
     weights: Weights
+
+
+class ScoreRequest(Payload):
+    """Score held-out patients with networks; the scores stay until an evaluation asks what they are worth.
+
+    Parallel, one a network and fold it has not seen: ``networks`` named as in an evaluation, ``folds``, what the site
+    adds of its own as ``keeps``, and the weights' ``digests``. ``weights`` are those the site is not believed to hold,
+    each once.
+    """
+
+    kind: ClassVar[str] = "score"
+    seed: Seed
+    networks: Annotated[list[Text], Field(min_length=1, max_length=10_000)]
+    folds: Annotated[list[Count], Field(max_length=10_000)]
+    keeps: Annotated[list[Keeps], Field(max_length=10_000)]
+    digests: Annotated[list[Digest], Field(max_length=10_000)]
+    weights: Annotated[list[Weights], Field(max_length=10_000)]
+
+    @model_validator(mode="after")
+    def _parallel(self) -> Self:
+        if not len(self.networks) == len(self.folds) == len(self.keeps) == len(self.digests):
+            raise ValueError("one fold, one rule and one digest a network")
+        return self
+
+
+class ScoreReply(Payload):
+    """The scores are there."""
+
+    kind: ClassVar[str] = "score-reply"

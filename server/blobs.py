@@ -49,6 +49,13 @@ class Blobs:
             raise CheckpointError(f"{self._path(name)}: weights of this run are damaged; begin a new run")
         return content
 
+    def size(self, name: str) -> int:
+        """Return how many bytes a digest's are; errors as of :meth:`get`."""
+        try:
+            return self._path(name).stat().st_size
+        except OSError as error:
+            raise CheckpointError(f"{name}: weights of this run cannot be read: {error.strerror}") from error
+
     def keep_only(self, names: Collection[str]) -> None:
         """Remove everything else from the folder, what a killed process left half written or unnamed, too."""
         needed = {self._path(name) for name in names}

@@ -23,7 +23,8 @@ def release(study: Study, folder: Path, log: AuditLog, run: str, repetitions: Re
         for name, model in trained.models.items():
             content = to_xgboost_json(model)
             released.append(_write(folder, log, run, name, repetition, content, "json", trees=len(model.trees)))
-        for name, weights in trained.networks.items():
+        for name, found in trained.networks.items():
+            weights = study.blobs.get(found)
             released.append(_write(folder, log, run, name, repetition, weights, "safetensors", trees=0))
     return tuple(released)
 

@@ -13,7 +13,8 @@ from common.plan import Repetition
 from common.stages import BoostingStage
 from server.results import StageHistory
 from server.stages import alone, boosting, encoder, evaluate, features, local
-from server.stages.evaluate import Contender, NetworkContender
+from server.stages.evaluate import Contender
+from server.stages.score import NetworkContender
 from server.stages.statistics import Statistics
 from server.stages.study import Study
 from strategies import base
@@ -21,10 +22,10 @@ from strategies import base
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """What one repetition gave: tree models and weights of networks, by name."""
+    """What one repetition gave, by name: tree models, and digests of networks' weights."""
 
     models: dict[str, Model] = field(default_factory=dict)
-    networks: dict[str, bytes] = field(default_factory=dict)
+    networks: dict[str, str] = field(default_factory=dict)
 
 
 Repetitions = Mapping[Repetition, Trained]
@@ -56,8 +57,8 @@ def train(study: Study, counts: Statistics) -> tuple[Repetitions, list[StageHist
                     own = local.run(study, stage.trees, header, repetition)
                     trained.models.update({f"{LOCAL}{site}": model for site, model in own.items()})
                 for encoders in (one for one in study.plan.encoders if one.privacy is None):
-                    weights = alone.run(study, encoders, repetition)
-                    trained.networks.update({f"{encoders.name} {LOCAL}{site}": each for site, each in weights.items()})
+                    alone_at = alone.run(study, encoders, repetition)
+                    trained.networks.update({f"{encoders.name} {LOCAL}{site}": one for site, one in alone_at.items()})
     return found, histories
 
 

@@ -21,7 +21,7 @@ from server.provisioning import provision
 from simulations.sites import data_and_policy, own_folder
 
 COORDINATOR = "coordinator"
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 240.0
 
 
 class LocalDeployment:

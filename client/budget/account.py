@@ -55,7 +55,7 @@ class Account:
     site: str
     budget: Budget
     accountant: str
-    refuses_unprotected: bool
+    allowed_unprotected: str
     lines: tuple[Line, ...]
 
     @property
@@ -86,9 +86,9 @@ def account(kit: Path) -> Account:
     """
     settings = read(kit / "site.toml")
     state, budget = kit / settings.state, Budget(settings.privacy.epsilon, settings.privacy.delta)
-    refuses = settings.privacy.unprotected == "refuse"
+    allowed = settings.privacy.unprotected
     if not (state / "audit.sqlite").is_file():
-        return Account(settings.name, budget, accountant.name(), refuses, ())
+        return Account(settings.name, budget, accountant.name(), allowed, ())
     ledger = Ledger(state / "privacy.sqlite", settings.name, budget)
     with AuditLog(state / "audit.sqlite", settings.name) as audit:
         check(ledger, audit)
@@ -109,7 +109,7 @@ def account(kit: Path) -> Account:
         )
         for entry, epsilon in zip(reserved, after, strict=True)
     ]
-    return Account(settings.name, budget, accountant.name(), refuses, tuple(lines))
+    return Account(settings.name, budget, accountant.name(), allowed, tuple(lines))
 
 
 def describe(one: Mechanism) -> str:

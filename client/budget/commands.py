@@ -31,7 +31,7 @@ def show(folder: KitFolder) -> None:
     table.add_row("unit", "one patient, more or less")
     table.add_row("accountant", read.accountant)
     table.add_row("releases with noise", str(len(read.lines) - read.unprotected))
-    table.add_row("releases without noise", _unprotected(read.unprotected, read.refuses_unprotected))
+    table.add_row("releases without noise", _unprotected(read.unprotected, read.allowed_unprotected))
     command_line.console().print(table)
 
 
@@ -64,7 +64,6 @@ def history(
         console.print(f"as a page: {html}")
 
 
-def _unprotected(count: int, refused: bool) -> str:
-    if count:
-        return f"{count}: no epsilon bounds what these tell" + ("; refused from now on" if refused else "")
-    return "0; refused" if refused else "0; allowed"
+def _unprotected(count: int, allowed: str) -> str:
+    rule = {"allow": "allowed", "evaluation": "only evaluations are allowed", "refuse": "refused"}[allowed]
+    return f"{count}: no epsilon bounds what these tell; {rule} from now on" if count else f"0; {rule}"

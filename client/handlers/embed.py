@@ -12,6 +12,7 @@ from common.network_messages import EmbedReply, EmbedRequest
 from common.networks.building import feature_columns
 from common.networks.sharing import kept, load, shared
 from common.plan import Plan
+from common.serialization import digest
 
 
 def embed_rows(site: Site, plan: Plan, request: EmbedRequest) -> EmbedReply:
@@ -23,6 +24,7 @@ def embed_rows(site: Site, plan: Plan, request: EmbedRequest) -> EmbedReply:
     if request.keeps != "nothing":
         chain = chain_of(site.run, plan, stage, request.seed, request.fold)
         load(network, site.states.part(chain, kept(network, request.keeps)))
+    site.weights.put(digest(request.weights), request.weights)
     values = features_of(features, examples, network, site.means)
     columns = feature_columns(features, stage, network.widths, plan.label_names)
     embedding = Embedding(site.cohort(plan).rows_digest, columns, values)

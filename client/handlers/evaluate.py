@@ -5,7 +5,7 @@ from __future__ import annotations
 from client import policy
 from client.handlers.models import receive
 from client.site import Site
-from client.training.evaluation import evaluate, held_out_probabilities, with_means
+from client.training.evaluation import Probabilities, evaluate, held_out_probabilities, with_means
 from common.boosting.model import ModelHeader
 from common.exceptions import ModelError
 from common.messages import Behind, EvaluateReply, EvaluateRequest
@@ -30,15 +30,20 @@ def score(site: Site, plan: Plan, request: EvaluateRequest) -> EvaluateReply | B
     by_name = {
         name: models[folds * position : folds * (position + 1)] for position, name in enumerate(request.candidates)
     }
-    held_out, probabilities = held_out_probabilities(table, plan, request.seed, request.folds, by_name, seen)
+    networks: Probabilities = {}
     if request.networks:
         from client.handlers.score import network_probabilities
 
-        probabilities = {**probabilities, **network_probabilities(site, plan, request, held_out)}
+        scored = network_probabilities(site, plan, request)
+        if isinstance(scored, Behind):
+            return scored
+        networks = scored
+    held_out, probabilities = held_out_probabilities(table, plan, request.seed, request.folds, by_name, seen)
+    scores = {name: values[:, plan.label_column][held_out] for name, values in networks.items()}
     return evaluate(
         held_out,
         table,
-        with_means(probabilities),
+        with_means({**probabilities, **scores}),
         site=site.name,
         seed=request.seed,
         bootstraps=plan.evaluation.bootstraps,

@@ -1,6 +1,8 @@
-"""Score held-out patients with networks."""
+"""Score held-out patients with networks; the scores stay at the site, and an evaluation finds them here."""
 
 from __future__ import annotations
+
+import io
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,53 +15,83 @@ from common.clinical.records import NONE
 from common.encoders.network import Network
 from common.encoders.weights import from_bytes
 from common.exceptions import ModelError
-from common.messages import LOCAL, PERSONAL, EvaluateRequest
+from common.local_rule import Keeps
+from common.messages import LOCAL, PERSONAL, Behind, EvaluateRequest
+from common.network_messages import ScoreReply, ScoreRequest
 from common.network_stages import EncoderStage
 from common.networks.sharing import kept, load, shared
-from common.plan import Plan
+from common.plan import Plan, Repetition
+from common.serialization import digest, digest_json
 
 
-def network_probabilities(
-    site: Site, plan: Plan, request: EvaluateRequest, held_out: NDArray[np.bool_]
-) -> dict[str, NDArray[np.float64]]:
-    """Predict every held-out row with the networks that have not seen its patient.
-
-    Parameters
-    ----------
-    held_out : (n,) bool
-        Of the site's table, whose rows are those of the cohort with a known answer.
-
-    Returns
-    -------
-    dict of name to (held_out.sum(),) float64
-        Probability of the plan's label.
+def score_networks(site: Site, plan: Plan, request: ScoreRequest) -> ScoreReply | Behind:
+    """Score with each network those it has not seen, and keep that; what was scored before stays as it is.
 
     Raises
     ------
     ModelError
-        The weights do not fit the request or the networks.
+        The weights do not fit the networks.
     """
+    received = {digest(weights): weights for weights in request.weights}
+    lacking = []
+    for name, fold, keeps, wanted in zip(request.networks, request.folds, request.keeps, request.digests, strict=True):
+        repetition = Repetition(request.seed, fold)
+        where = _name(site, plan, name, repetition, wanted)
+        if site.scores.get(where) is not None:
+            continue
+        weights = received.get(wanted) or site.weights.get(wanted)
+        if weights is None:
+            lacking.append(wanted)
+            continue
+        content = io.BytesIO()
+        np.save(content, _predict(site, plan, name, repetition, keeps, weights), allow_pickle=False)
+        site.scores.put(where, content.getvalue())
+    return Behind(lacking=sorted(set(lacking))) if lacking else ScoreReply()
+
+
+def network_probabilities(site: Site, plan: Plan, request: EvaluateRequest) -> dict[str, NDArray[np.float64]] | Behind:
+    """Collect what the site has scored with the networks of an evaluation, or say of which that is missing.
+
+    Returns
+    -------
+    dict of name to (n, k) float64
+        Probability of each label of the plan, for the rows of the site's table; NaN where not held out.
+
+    Raises
+    ------
+    ModelError
+        The digests do not fit the request.
+    """
+    folds = len(request.folds)
+    if len(request.digests) != folds * len(request.networks):
+        raise ModelError("an evaluation names weights for each network and fold")
+    cohort = site.cohort(plan)
+    known = cohort.labels[:, plan.label_column] != NONE
+    fold_of = _fold_of(site, plan, request.seed)
+    found, lacking = {}, []
+    for position, name in enumerate(request.networks):
+        values = np.full(cohort.labels.shape, np.nan)
+        for fold, wanted in zip(request.folds, request.digests[folds * position :], strict=False):
+            content = site.scores.get(_name(site, plan, name, Repetition(request.seed, fold), wanted))
+            if content is None:
+                lacking.append(wanted)
+            else:
+                values[fold_of == fold] = np.load(io.BytesIO(content), allow_pickle=False)
+        found[name] = values[known]
+    return Behind(lacking=sorted(set(lacking))) if lacking else found
+
+
+def _predict(
+    site: Site, plan: Plan, name: str, repetition: Repetition, keeps: Keeps, weights: bytes
+) -> NDArray[np.float64]:
+    """Return the probability of every label for the rows of the fold held out, (m, k)."""
     from client.training.network_rounds import predict
 
-    folds = len(request.folds)
-    if len(request.weights) != folds * len(request.networks) or len(request.keeps) != len(request.networks):
-        raise ModelError("an evaluation brings weights for each network and fold")
-    cohort = site.cohort(plan)
-    known = np.flatnonzero(cohort.labels[:, plan.label_column] != NONE)
-    fold_of = splits.fold_of(cohort.patients[known], seed=request.seed, folds=plan.split.folds)
-    found = {}
-    for position, name in enumerate(request.networks):
-        stage = plan.encoder(name.partition(" ")[0])
-        values = np.full(len(known), np.nan)
-        for number, fold in enumerate(request.folds):
-            examples, network = prepare(site, plan, stage, request.seed, fold)
-            weights = request.weights[folds * position + number]
-            rows = fold_of == fold
-            _fill(network, site, plan, stage, request, position, fold, weights)
-            if rows.any():
-                values[rows] = predict(network, examples, known[rows], site.device)[:, plan.label_column]
-        found[name] = values[held_out]
-    return found
+    stage = plan.encoder(name.partition(" ")[0])
+    examples, network = prepare(site, plan, stage, *repetition)
+    _fill(network, site, plan, stage, name, repetition, keeps, weights)
+    rows = np.flatnonzero(_fold_of(site, plan, repetition.seed) == repetition.fold)
+    return predict(network, examples, rows, site.device)
 
 
 def _fill(
@@ -67,14 +99,13 @@ def _fill(
     site: Site,
     plan: Plan,
     stage: EncoderStage,
-    request: EvaluateRequest,
-    position: int,
-    fold: int,
+    name: str,
+    repetition: Repetition,
+    keeps: Keeps,
     weights: bytes,
 ) -> None:
     """Fill a network: the weights received, and in their place what the site has of its own."""
-    name, keeps = request.networks[position], request.keeps[position]
-    chain = chain_of(site.run, plan, stage, request.seed, fold)
+    chain = chain_of(site.run, plan, stage, *repetition)
     load(network, from_bytes(weights, shared(network, keeps)))
     if name.endswith(f" {PERSONAL}"):
         own = site.states.latest(chain)
@@ -82,3 +113,14 @@ def _fill(
         load(network, {key.removeprefix(beginning): own[key] for key in own if key.startswith(beginning)})
     elif keeps != "nothing" and LOCAL not in name:
         load(network, site.states.part(chain, kept(network, keeps)))
+
+
+def _fold_of(site: Site, plan: Plan, seed: int) -> NDArray[np.int64]:
+    """Return the fold of every row of the cohort, (n,)."""
+    return splits.fold_of(site.cohort(plan).patients, seed=seed, folds=plan.split.folds)
+
+
+def _name(site: Site, plan: Plan, name: str, repetition: Repetition, weights: str) -> str:
+    """Name scores by all that they depend on; other data gives others."""
+    cohort = site.cohort(plan)
+    return digest_json([site.run, plan.digest, name, *repetition, weights, cohort.digest, cohort.rows_digest])

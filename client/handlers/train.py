@@ -130,7 +130,9 @@ def train_alone(site: Site, plan: Plan, request: TrainAloneRequest) -> TrainAlon
         seed=seeding.seed(request.seed, site.name, request.fold, stage.name, "alone"),
         devices=site.devices,
     )
-    return TrainAloneReply(weights=to_bytes(own))
+    weights = to_bytes(own)
+    site.weights.put(digest(weights), weights)
+    return TrainAloneReply(weights=weights)
 
 
 def _prepared(site: Site, plan: Plan, request: NetworkRequest) -> tuple[EncoderStage, Examples, Network]:

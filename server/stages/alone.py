@@ -19,8 +19,8 @@ class OwnNetworks(BaseModel):
     exchange: Exchange
 
 
-def run(study: Study, stage: EncoderStage, repetition: Repetition) -> dict[str, bytes]:
-    """Return each site's own weights of a stage's network, by site name; a site that did not answer has none."""
+def run(study: Study, stage: EncoderStage, repetition: Repetition) -> dict[str, str]:
+    """Return the digest of each site's own weights of a stage's network; a site that did not answer has none."""
     from common.encoders.weights import check, to_bytes
     from common.networks.building import build
     from common.networks.sharing import learnt
@@ -46,4 +46,6 @@ def run(study: Study, stage: EncoderStage, repetition: Repetition) -> dict[str, 
         study.checkpoint.keep(chain, finished)
     study.exchanges.append(finished.exchange)
     study.progress.step(chain, 1)
-    return {site: study.blobs.get(digest) for site, digest in sorted(finished.weights.items())}
+    for site, digest in finished.weights.items():
+        study.now_holds_weights(site, digest)
+    return dict(sorted(finished.weights.items()))

@@ -58,10 +58,10 @@ def require(study: Study, stage: EncoderStage, patients: Patients) -> None:
         )
 
 
-def run(study: Study, stage: EncoderStage, patients: Patients, repetition: Repetition) -> tuple[bytes, StageHistory]:
+def run(study: Study, stage: EncoderStage, patients: Patients, repetition: Repetition) -> tuple[str, StageHistory]:
     """Train one network over all rounds of the stage, or until it gets no better.
 
-    Returns its weights in safetensors format, without what stays at the sites, and the rounds.
+    Returns the digest of its weights in safetensors format, without what stays at the sites, and the rounds.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def run(study: Study, stage: EncoderStage, patients: Patients, repetition: Repet
         rounds=tuple(one.round for one in rounds),
         kept=kept.round.number,
     )
-    return work.blobs.get(kept.weights), history
+    return study.blobs.put(work.blobs.get(kept.weights)), history
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,6 @@ from common import score_histogram, seeding
 from common.boosting.model import Model
 from common.boosting.transfer import pack
 from common.exceptions import ProtocolError
-from common.local_rule import Keeps
 from common.messages import (
     LOCAL,
     MEAN_OF_LOCAL,
@@ -29,6 +28,8 @@ from common.metrics import METRICS
 from common.plan import Repetition
 from common.score_histogram import ScoreHistogram
 from server.results import OVERALL, Candidate, Exchange, Interval, Score
+from server.stages import score
+from server.stages.score import NetworkContender
 from server.stages.study import Study, chain_name, exchange
 
 LARGEST_COUNT = 10**9
@@ -54,19 +55,11 @@ class Contender:
     chain: str | None
 
 
-@dataclass(frozen=True)
-class NetworkContender:
-    """A name, "<stage>" or "<stage> <which>", and the weights, one a held-out fold; none of personal networks."""
-
-    name: str
-    weights: tuple[bytes, ...]
-    keeps: Keeps
-
-
 def run(
     study: Study, seed: int, contenders: Sequence[Contender], networks: Sequence[NetworkContender] = ()
 ) -> Evaluation:
     """Ask every site to score its held-out patients with every contender."""
+    score.run(study, seed, networks)
     key = f"evaluate/{seed}"
     finished = study.checkpoint.recall(key, Evaluation)
     if finished is None:
@@ -124,8 +117,7 @@ def _exchange(
             folds=folds,
             candidates=[contender.name for contender in contenders],
             networks=[network.name for network in networks],
-            keeps=[network.keeps for network in networks],
-            weights=[weights for network in networks for weights in network.weights],
+            digests=[digest for network in networks for digest in network.digests],
         )
 
     def request(site: str, whole: bool) -> EvaluateRequest:
@@ -137,6 +129,7 @@ def _exchange(
         EvaluateReply,
         what=f"evaluate, seed {seed}",
         check=lambda _, reply: _check(reply, names, study.plan.evaluation.share),
+        catch_up=lambda behind: score.again(study, seed, networks, behind),
     )
     return Evaluation(replies=dict(answers.replies), exchange=exchange(f"evaluate, seed {seed}", answers))
 

@@ -21,8 +21,8 @@ class Embedded(BaseModel):
     exchange: Exchange
 
 
-def run(study: Study, stage: FeaturesStage, weights: bytes, keeps: Keeps, repetition: Repetition) -> None:
-    """Ask every site to embed its rows with a network's weights."""
+def run(study: Study, stage: FeaturesStage, weights: str, keeps: Keeps, repetition: Repetition) -> None:
+    """Ask every site to embed its rows with a network, whose weights have that digest."""
     chain = chain_name(stage.name, repetition)
     study.added[stage.name] = _columns(study, stage, repetition)
     width = len(study.added[stage.name])
@@ -33,14 +33,15 @@ def run(study: Study, stage: FeaturesStage, weights: bytes, keeps: Keeps, repeti
             if reply.width != width:
                 raise ProtocolError(f"embed-reply: {reply.width} columns, the network has {width}")
 
-        request = EmbedRequest(
-            stage=stage.name, seed=repetition.seed, fold=repetition.fold, weights=weights, keeps=keeps
-        )
+        seed, fold = repetition
+        request = EmbedRequest(stage=stage.name, seed=seed, fold=fold, weights=study.blobs.get(weights), keeps=keeps)
         answers = study.members.ask(
             dict.fromkeys(study.members.names, request), EmbedReply, what=f"{stage.name}, {repetition}", check=check
         )
         finished = Embedded(sites=tuple(answers.replies), exchange=exchange(chain, answers))
         study.checkpoint.keep(chain, finished)
+    for site in finished.sites:
+        study.now_holds_weights(site, weights)
     study.exchanges.append(finished.exchange)
     study.progress.step(chain, 1)
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from common.boosting.model import Model
 from common.boosting.validation import TreeLimits, validate_trees
-from common.messages import LARGEST_LEAF, MAXIMUM_TREE_BYTES, ModelUpdates
+from common.messages import LARGEST_LEAF, MAXIMUM_TREE_BYTES, Behind
 from common.payload import Payload
 from common.plan import Plan, Repetition
 from server.blobs import Blobs
@@ -41,6 +41,7 @@ class Study:
     added: dict[str, tuple[str, ...]] = field(default_factory=dict)
     exchanges: list[Exchange] = field(default_factory=list)
     _held: dict[tuple[str, str], str] = field(default_factory=dict)
+    _weights: set[tuple[str, str]] = field(default_factory=set)
 
     def features_of(self, model: str) -> tuple[str, ...]:
         """Name the columns that a model's trees see, in the order every site has them in."""
@@ -67,14 +68,23 @@ class Study:
         """Remember that a site has answered about this model."""
         self._held[site, chain] = model.digest
 
+    def holds_weights(self, site: str, digest: str) -> bool:
+        """Whether the site has kept weights, unless it has lost them: then it says so."""
+        return (site, digest) in self._weights
+
+    def now_holds_weights(self, site: str, digest: str) -> None:
+        """Remember that a site has kept weights."""
+        self._weights.add((site, digest))
+
     def ask_with_models(
         self,
         sites: tuple[str, ...],
-        request: Callable[[str, bool], ModelUpdates],
+        request: Callable[[str, bool], Payload],
         reply: type[R],
         *,
         what: str,
         check: Callable[[str, R], None] | None = None,
+        catch_up: Callable[[Mapping[str, Behind]], None] = lambda _: None,
     ) -> Answers[R]:
         """Ask about models; a site that says it is behind is asked again with whole models.
 
@@ -85,12 +95,15 @@ class Study:
             Builds a site's request; its second argument says whether to send models whole.
         reply, what, check
             As in :meth:`strategies.rounds.membership.Members.ask`.
+        catch_up : callable
+            Done about the sites that are behind, before they are asked again.
         """
         first = self.members.ask(
             {site: request(site, False) for site in sites}, reply, what=what, check=check, may_be_behind=True
         )
         if not first.behind:
             return first
+        catch_up(first.behind)
         whole = {site: request(site, True) for site in first.behind}
         second = self.members.ask(whole, reply, what=what, check=check, lost=first.missing)
         return Answers(

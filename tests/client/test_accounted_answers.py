@@ -16,6 +16,7 @@ from common.boosting.model import Model
 from common.boosting.transfer import pack
 from common.messages import (
     AdmissionRequest,
+    EvaluateReply,
     EvaluateRequest,
     NoisedStatisticsReply,
     NoisedStatisticsRequest,
@@ -77,6 +78,26 @@ def test_a_site_may_refuse_whatever_carries_no_noise(open_ward: Any, plan_with: 
     assert reserved(ward) == []
     protected = open_ward("ward-2", policy=refusing, follow=noisy(plan_with, plan, 1.0))
     assert isinstance(protected.ask(NoisedStatisticsRequest(), count_noised), NoisedStatisticsReply)
+
+
+def test_a_site_may_allow_evaluations_alone(open_ward: Any) -> None:
+    ward = open_ward(policy=f'{OPEN}[privacy]\nunprotected = "evaluation"')
+    *others, evaluation = requests(ward)
+    for request, handler in others:
+        assert ward.ask(request, handler).code == "PolicyRefusal"
+    assert isinstance(ward.ask(*evaluation), EvaluateReply)
+    assert reserved(ward) == [("run-1", "evaluate")]
+
+
+@pytest.mark.parametrize("unprotected", ["evaluation", "refuse"])
+def test_a_plan_that_cannot_be_finished_is_refused_before_it_costs_anything(
+    open_ward: Any, plan_with: Any, plan: Plan, unprotected: str
+) -> None:
+    ward = open_ward(policy=f'{OPEN}[privacy]\nunprotected = "{unprotected}"', follow=noisy(plan_with, plan, 1.0))
+    refusal = ward.ask(AdmissionRequest(plan_digest=ward.plan.digest), admit)
+    assert isinstance(refusal, Refusal)
+    assert refusal.reason.endswith("asks for it: fedxgb_bagging" + ", the evaluation" * (unprotected == "refuse"))
+    assert reserved(ward) == []
 
 
 def test_over_budget_the_site_refuses_and_says_what_is_left(open_ward: Any, plan_with: Any, plan: Plan) -> None:

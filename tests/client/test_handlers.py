@@ -34,7 +34,7 @@ from client.handlers.statistics import count
 from client.preprocessing import splits
 from client.preprocessing.table import Table
 from client.settings import Policy
-from client.site import software
+from client.software import versions
 from common import metrics, seeding
 from common.boosting.model import Model, ModelHeader, to_xgboost_json
 from common.boosting.transfer import pack
@@ -98,7 +98,7 @@ def test_admission_tells_names_and_schema_and_no_count(ward: Any) -> None:
         schema_digest=table.schema_digest,
         feature_names=list(table.feature_names),
         modalities=["table"] * len(table.feature_names),
-        versions=software(),
+        versions=versions(),
     )
     assert {version.split("==")[0] for version in reply.versions} >= {"flwr", "numpy"}
 

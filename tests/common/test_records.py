@@ -94,14 +94,14 @@ FIELDS: dict[type[Payload], dict[str, st.SearchStrategy[Any]]] = {
     messages.TrainAloneReply: {"weights": weights},
     messages.EmbedRequest: network | {"weights": weights, "keeps": keeps},
     messages.EmbedReply: {"width": counts},
+    messages.ScoreReply: {},
     messages.EvaluateRequest: updates
     | {
         "seed": repetition["seed"],
         "folds": st.lists(counts, min_size=1, max_size=20),
         "candidates": st.lists(texts, max_size=4),
         "networks": st.lists(texts, max_size=4),
-        "keeps": st.lists(keeps, max_size=4),
-        "weights": st.lists(weights, max_size=4),
+        "digests": st.lists(digests, max_size=4),
     },
     Behind: {"lacking": st.lists(digests, min_size=1, max_size=4)},
     Refusal: {"code": st.from_regex(r"[A-Za-z]{1,40}", fullmatch=True), "reason": texts},
@@ -123,6 +123,17 @@ def statistics_replies(draw: st.DrawFn) -> messages.StatisticsReply:
         moments=[place for place, *_ in moments],
         means=[mean for _, mean, _ in moments],
         deviations=[deviation for *_, deviation in moments],
+    )
+
+
+@st.composite
+def score_requests(draw: st.DrawFn) -> messages.ScoreRequest:
+    count = draw(st.integers(1, 4))
+    parallel = {"networks": texts, "folds": counts, "keeps": keeps, "digests": digests}
+    return messages.ScoreRequest(
+        seed=draw(repetition["seed"]),
+        **{name: draw(st.lists(each, min_size=count, max_size=count)) for name, each in parallel.items()},
+        weights=draw(st.lists(weights, max_size=4)),
     )
 
 
@@ -149,6 +160,8 @@ def payloads(kind: type[Payload]) -> st.SearchStrategy[Any]:
         return statistics_replies()
     if kind is messages.EvaluateReply:
         return evaluate_replies()
+    if kind is messages.ScoreRequest:
+        return score_requests()
     return st.builds(kind, **FIELDS[kind])
 
 
@@ -229,8 +242,13 @@ def example(kind: type[Payload]) -> Payload:
         messages.EmbedReply: {"width": 64},
         messages.EvaluateRequest: {
             **{**several, "trees": [tree], "seed": 1, "folds": [0], "candidates": [text]},
-            **{"networks": [text], "keeps": ["nothing"], "weights": [tree]},
+            **{"networks": [text], "digests": [digest]},
         },
+        messages.ScoreRequest: {
+            **{"seed": 1, "networks": [text], "folds": [0], "keeps": ["nothing"], "digests": [digest]},
+            "weights": [tree],
+        },
+        messages.ScoreReply: {},
         messages.EvaluateReply: {
             **{"candidates": ["a", "b"], "references": ["b"]},
             **{metric: [0.25] * 6 for metric in ("auroc", "auprc", "min_se_ppv", "brier", "ece")},
@@ -283,7 +301,7 @@ OPTIONAL = {
     *((messages.StatisticsReply, field) for field in ("patients", "stays", "positives")),
     *((messages.BoostReply, field) for field in ("training_loss", "held_out_loss")),
     *((messages.TrainReply, field) for field in ("training_loss", "validation_loss")),
-    *((messages.EvaluateRequest, field) for field in ("networks", "keeps", "weights")),
+    *((messages.EvaluateRequest, field) for field in ("networks", "digests")),
     (messages.AdmissionReply, "inputs"),
 }
 FIELDS_OF_ALL = [

@@ -76,7 +76,7 @@ def rounds_of(tmp_path, monkeypatch):
             again, _ = encoder.run(study, given, {}, Repetition(7, 0))
             assert study.blobs.of("other").get(other)
         assert again == network
-        assert arrays(network)["w"].tolist() == [history.kept]
+        assert arrays(blobs.get(network))["w"].tolist() == [history.kept]
         assert len(asked) == len(history.rounds), "what is finished is not asked for again"
         return history.kept, len(history.rounds), len(list((folder / "weights" / "net-seed7-fold0").iterdir()))
 

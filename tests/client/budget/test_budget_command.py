@@ -79,6 +79,18 @@ def test_show_tells_the_unit_delta_accountant_and_what_is_left(used: Path, capsy
         assert part in text
 
 
+@pytest.mark.parametrize(
+    ("allowed", "told"),
+    [("allow", "0; allowed"), ("evaluation", "0; only evaluations are allowed"), ("refuse", "0; refused")],
+)
+def test_show_tells_what_may_leave_without_noise(
+    kit: Path, capsys: pytest.CaptureFixture[str], allowed: str, told: str
+) -> None:
+    with (kit / "site.toml").open("a") as settings:
+        settings.write(f'unprotected = "{allowed}"\n')
+    assert f"releases without noise │ {told} " in printed(capsys, "show", str(kit))
+
+
 def test_history_lists_every_release(
     used: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
