@@ -65,7 +65,7 @@ def _reply(site: Site, content: RecordDict, context: Context, expected: type[R],
         header, request = records.decode(content, expected)
         if header.run != run or header.sender != "coordinator":
             raise ProtocolError("the request belongs to another run or sender")
-        asked = request.model_dump(include={"stage", "seed", "fold", "folds", "round"})
+        asked = request.model_dump(include={"stage", "label", "labels", "seed", "fold", "folds", "round"})
         received = {"run": run, "kind": request.kind, "digest": records.content_digest(content), **asked}
         head = Head(header.head_sequence, header.head_hash)
         site.witness(

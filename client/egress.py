@@ -100,7 +100,9 @@ def _of_weights(reply: Payload, request: Payload, plan: Plan) -> str:
 
 
 def _of_tables(reply: StatisticsReply | NoisedStatisticsReply, plan: Plan, policy: Policy, asked: Layout) -> str:
-    """Say what is wrong with the tables of a reply; empty when nothing."""
+    """Say what is wrong with the counts of a reply; empty when nothing."""
+    if isinstance(reply, StatisticsReply) and len(reply.known) != len(plan.label_names):
+        return "it does not count the answers to each label of the plan"
     if policy.describe != "features" and len(reply.cells) > sum(variable.cells for variable in asked.labels):
         return "this site describes no features"
     if isinstance(reply, NoisedStatisticsReply):
@@ -114,10 +116,15 @@ def _beyond(reply: Payload, request: Payload, policy: Policy) -> str:
         asked_about = {*getattr(request, "targets", ()), *getattr(request, "digests", ())}
         return "" if set(reply.lacking) <= asked_about else "it names models that were not asked about"
     if isinstance(reply, StatisticsReply):
-        shown = [count for count in (0, reply.patients, reply.stays, reply.positives) if count is not None]
-        told = [*(one - other for one in shown for other in shown), *reply.excluded]
+        whole = [count for count in (0, reply.patients, reply.stays) if count is not None]
+        told = list(reply.excluded)
+        for answers in zip(reply.known, reply.positives, strict=True):
+            shown = [*whole, *(count for count in answers if count >= 0)]
+            told += [one - other for one in shown for other in shown]
         return "it tells a small count" if any(0 < count < policy.minimum_cell for count in told) else ""
     if isinstance(reply, EvaluateReply) and isinstance(request, EvaluateRequest):
+        if reply.labels != request.labels:
+            return "its labels are not those asked about"
         asked = [*request.candidates, *request.networks]
         if reply.candidates != [*asked, *means_of_local(asked), *reply.references]:
             return "its candidates are not those asked about"

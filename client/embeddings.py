@@ -6,6 +6,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,8 +38,8 @@ class Embedding:
     columns: tuple[str, ...]
     values: NDArray[np.float32] = field(repr=False)
 
-    def take(self, rows: NDArray[np.bool_]) -> Embedding:
-        """Return some of the rows."""
+    def take(self, rows: NDArray[Any]) -> Embedding:
+        """Return some of the rows (integers or a mask)."""
         return replace(self, values=self.values[rows])
 
 

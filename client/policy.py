@@ -4,8 +4,8 @@
 2. The plan the message belongs to is the plan the coordinator follows, and the one this run had before.
 3. The cohort has at least ``minimum_cohort`` patients.
 4. An evaluation shares at most what the site shares.
-5. A request asks for nothing beyond its plan: another seed or fold would be another overlapping
-   group of patients, and the difference of two groups is a few of them. An evaluation scores the
+5. A request asks for nothing beyond its plan: no label that is not in it, and another seed or fold would be
+   another overlapping group of patients, and the difference of two groups is a few of them. An evaluation scores the
    plan's models only, by name; that the coordinator did not make them up cannot be seen here. Where the
    plan wants noise, exact counts are not asked for.
 6. The data is of the source the plan names.
@@ -79,6 +79,8 @@ def permit_request(plan: Plan, request: Payload) -> None:
 def _within(plan: Plan, request: Payload) -> bool:
     if isinstance(request, _OF_A_SEED) and request.seed not in plan.seeds:
         return False
+    if isinstance(request, BoostRequest | LocalRequest) and request.label not in plan.label_names:
+        return False
     if isinstance(request, StatisticsRequest | NoisedStatisticsRequest):
         return isinstance(request, NoisedStatisticsRequest) == (plan.statistics.epsilon is not None)
     if isinstance(request, EvaluateRequest):
@@ -86,6 +88,7 @@ def _within(plan: Plan, request: Payload) -> bool:
         trees |= {f"{LOCAL}{site}" for site in plan.sites.names}
         return (
             tuple(request.folds) == plan.split.held_out
+            and _some_once(request.labels, set(plan.label_names))
             and _some_once(request.candidates, trees)
             and _some_once(request.networks, _networks(plan))
         )

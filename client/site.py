@@ -6,6 +6,7 @@ import atexit
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -111,7 +112,7 @@ class Site:
             kept.remove_unused(self._clock())
 
     def table(self, plan: Plan) -> Table:
-        """Open the data for a plan's task, once a process; audited with digest and counts before it is used.
+        """Open the data for a plan's labels, once a process; audited with digest and counts before it is used.
 
         Raises
         ------
@@ -120,14 +121,14 @@ class Site:
         PolicyRefusal
             There are fewer patients than the site's minimum.
         """
-        key = _question(plan)
+        key = _questions(plan)
         if key not in self._tables or (plan.encoders and key not in self._cohorts):
             cohort = self._load(plan)
             if plan.encoders:
                 self._cohorts = {key: cohort}
                 self._examples = {}
             networks = {modality for stage in plan.encoders for modality in stage.encoders}
-            table = build(cohort, plan.label_column, for_trees=plan.boosted, may_lack=networks)
+            table = build(cohort, plan.label_columns, for_trees=plan.boosted, may_lack=networks)
             patients = len(np.unique(table.patients))
             counts = {"patients": patients, "rows": len(table.labels)}
             self.audit.append(Event(Kind.DATA_OPENED, {"task": plan.task, "digest": cohort.digest, **counts}))
@@ -139,7 +140,7 @@ class Site:
     def cohort(self, plan: Plan) -> Cohort:
         """Return the cohort that a plan's networks are trained on; errors as of :meth:`table`."""
         self.table(plan)
-        return self._cohorts[_question(plan)]
+        return self._cohorts[_questions(plan)]
 
     def inputs(self, plan: Plan) -> dict[str, tuple[str, ...]]:
         """Name the columns networks are given, by modality."""
@@ -151,10 +152,11 @@ class Site:
         """Lay the cohort out for a stage's network, once a process; errors as of :meth:`table`."""
         from client.inputs.assembling import Place, examples
 
-        key = (*_question(plan), plan.digest, stage.name)
+        key = (*_questions(plan), plan.digest, stage.name)
         if key not in self._examples:
             place = Place(self._home / self.settings.data.folder, self.shelf)
-            self._examples[key] = examples(self.cohort(plan), stage, place)
+            found = examples(self.cohort(plan), stage, place)
+            self._examples[key] = replace(found, labels=found.labels[:, list(plan.label_columns)])
         return self._examples[key]
 
     @cached_property
@@ -232,16 +234,20 @@ class Site:
 
     def columns(self, plan: Plan, request: Payload) -> tuple[str, ...]:
         """Names of the columns a reply to a request may speak of; none when no table was opened."""
-        opened = self._tables.get(_question(plan))
+        opened = self._tables.get(_questions(plan))
         if opened is None:
             return ()
-        if isinstance(request, BoostRequest):
-            return self.table_for(plan, request.stage, request.seed, request.fold).feature_names
-        if isinstance(request, LocalRequest):
-            return self.table_for(plan, f"{LOCAL}{self.name}", request.seed, request.fold).feature_names
+        if isinstance(request, BoostRequest | LocalRequest):
+            model = request.stage if isinstance(request, BoostRequest) else f"{LOCAL}{self.name}"
+            return self.table_for(plan, model, request.label, request.seed, request.fold).feature_names
         return opened[0].feature_names
 
-    def table_for(self, plan: Plan, model: str, seed: int, fold: int) -> Table:
+    def about(self, plan: Plan, label: str, table: Table | None = None) -> Table:
+        """Return the rows that know a label of the plan's table, or of one of the same rows; errors as of `table`."""
+        table = table or self.table(plan)
+        return table if len(plan.label_names) == 1 else table.about(tasks.find(plan.task).column(label))
+
+    def table_for(self, plan: Plan, model: str, label: str, seed: int, fold: int) -> Table:
         """Return what the trees of a model see in one repetition: columns of the table, and the site's embeddings.
 
         Raises
@@ -253,21 +259,24 @@ class Site:
         """
         inputs = plan.inputs_of(model)
         stages = [name for name in inputs if name not in plan.modalities]
-        if not stages and set(inputs) == set(plan.modalities):
-            return self.table(plan)
         table = self.table(plan)
-        if not stages:
-            return table.seeing(inputs)
-        cohort = self.cohort(plan)
-        known, rows = cohort.labels[:, plan.label_column] != NONE, cohort.rows_digest
-        found = [self.embeddings.get((self.run, plan.digest, name, seed, fold), rows) for name in stages]
-        return table.seeing(inputs, list(zip(stages, (one.take(known) for one in found), strict=True)))
+        if stages:
+            positions, rows = self.rows(plan), self.cohort(plan).rows_digest
+            found = [self.embeddings.get((self.run, plan.digest, name, seed, fold), rows) for name in stages]
+            parts = list(zip(stages, (one.take(positions) for one in found), strict=True))
+            return self.about(plan, label, table.seeing(inputs, parts))
+        return self.about(plan, label, table.seeing(inputs))
 
-    def fold(self, plan: Plan, model: str, seed: int, fold: int) -> Fold:
+    def rows(self, plan: Plan) -> NDArray[np.int64]:
+        """Return which rows of the cohort the table has; (n,) int64 positions."""
+        answers = self.cohort(plan).labels[:, list(plan.label_columns)]
+        return np.flatnonzero((answers != NONE).any(axis=1))
+
+    def fold(self, plan: Plan, model: str, label: str, seed: int, fold: int) -> Fold:
         """Return what a model's trees see, divided for one repetition, with resampling; see :func:`divide`."""
-        key = (self.run, plan.digest, plan.inputs_of(model), seed, fold)
+        key = (self.run, plan.digest, plan.inputs_of(model), label, seed, fold)
         if key not in self._folds:
-            divided = divide(self.table_for(plan, model, seed, fold), plan, self.name, seed, fold)
+            divided = divide(self.table_for(plan, model, label, seed, fold), plan, self.name, seed, fold)
             if divided.note:
                 self.audit.append(Event(Kind.DECISION, {"decision": f"resampling: {divided.note}"}))
             self._folds = {key: divided}
@@ -275,7 +284,7 @@ class Site:
         return self._folds[key]
 
     def margins(
-        self, plan: Plan, model: str, seed: int, fold: int, trees: Model
+        self, plan: Plan, model: str, label: str, seed: int, fold: int, trees: Model
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Log odds a model gives the fold's training rows and its held-out rows; float32 each.
 
@@ -284,7 +293,8 @@ class Site:
         """
         from common.boosting.scoring import score
 
-        rows, key = self.fold(plan, model, seed, fold), (self.run, plan.digest, plan.inputs_of(model), seed, fold)
+        rows = self.fold(plan, model, label, seed, fold)
+        key = (self.run, plan.digest, plan.inputs_of(model), label, seed, fold)
         known, start = self._margins.get(key, (None, None))
         new = trees.since(known.digest) if known else None
         if new is None:
@@ -304,9 +314,9 @@ class Site:
         self.audit.close()
 
 
-def _question(plan: Plan) -> tuple[str, int, frozenset[str], bool]:
+def _questions(plan: Plan) -> tuple[str, tuple[int, ...], frozenset[str], bool]:
     """Tell plans apart that ask for different tables."""
-    return plan.task, plan.label_column, frozenset(plan.modalities), plan.boosted
+    return plan.task, plan.label_columns, frozenset(plan.modalities), plan.boosted
 
 
 _open: dict[Path, tuple[int, Site]] = {}

@@ -37,8 +37,12 @@ LOCAL = "local/"
 """How candidates of single sites begin; of networks, after the stage and a blank."""
 PERSONAL = "personal"
 """How a stage's networks that are each site's own are called, after the stage and a blank."""
+ONE_CLASS = "the training fold is empty or holds one class only"
+"""Why a site has no trees for a label; it is asked for none of that label again in the repetition."""
 
 Tree = Annotated[bytes, Field(max_length=MAXIMUM_TREE_BYTES)]
+Told = Annotated[int, Field(ge=-1, le=10**12)]
+"""A count; -1 is withheld."""
 
 
 class AdmissionRequest(Payload):
@@ -72,8 +76,9 @@ class StatisticsRequest(Payload):
 
 
 class StatisticsReply(Payload):
-    """Counts, None where withheld; ``rules`` and ``excluded`` are parallel, -1 = withheld.
+    """Counts, None where withheld; ``rules`` and ``excluded`` are parallel, and -1 in a list is withheld.
 
+    ``known`` and ``positives`` are, of each label of the plan, the stays whose answer is known, and is yes.
     ``cells`` are the tables of the labels and then those of the features, flat, one cell after the other as
     :mod:`common.clinical.variables` lays them out; empty where the plan asks for none, without the features
     where the site keeps them back. They count stays as :func:`common.disclosure.withhold` tells them.
@@ -85,9 +90,10 @@ class StatisticsReply(Payload):
     minimum_cell: Count
     patients: Count | None = None
     stays: Count | None = None
-    positives: Count | None = None
+    known: Annotated[list[Told], Field(max_length=10_000)]
+    positives: Annotated[list[Told], Field(max_length=10_000)]
     rules: Annotated[list[Text], Field(max_length=100)]
-    excluded: Annotated[list[Annotated[int, Field(ge=-1, le=10**12)]], Field(max_length=100)]
+    excluded: Annotated[list[Told], Field(max_length=100)]
     cells: Annotated[list[Annotated[int, Field(ge=-2, le=10**12)]], Field(max_length=1_000_000)]
     moments: Annotated[list[Count], Field(max_length=100_000)]
     means: Annotated[list[Moment], Field(max_length=100_000)]
@@ -97,6 +103,8 @@ class StatisticsReply(Payload):
     def _parallel(self) -> Self:
         if len(self.rules) != len(self.excluded):
             raise ValueError("one count a rule")
+        if len(self.known) != len(self.positives):
+            raise ValueError("two counts a label")
         if not len(self.moments) == len(self.means) == len(self.deviations):
             raise ValueError("one mean and one deviation a variable")
         return self
@@ -145,9 +153,10 @@ class Behind(Payload):
 
 
 class BoostRequest(ModelUpdates):
-    """Grow ``trees_wanted`` trees on top of the one model given."""
+    """Grow ``trees_wanted`` trees for a label on top of the one model given."""
 
     kind: ClassVar[str] = "boost"
+    label: Text
     seed: Seed
     fold: Count
     round: Count
@@ -169,9 +178,10 @@ class BoostReply(Payload):
 
 
 class LocalRequest(Payload):
-    """Train alone from the agreed base score."""
+    """Train alone for a label, from its agreed base score."""
 
     kind: ClassVar[str] = "local"
+    label: Text
     seed: Seed
     fold: Count
     base_score: Probability
@@ -188,49 +198,66 @@ class LocalReply(Payload):
 class EvaluateRequest(ModelUpdates):
     """Score held-out patients.
 
-    ``candidates`` names what to score; the models come candidate by candidate, one a held-out
-    fold of ``folds``. Candidates named "local/..." are also averaged into "mean of local". ``networks`` names the
-    networks after them, each of the stage ahead of the blank in it, with which the site has scored already;
-    ``digests`` of their weights come like the models.
+    ``candidates`` names the trees to score, which answer one label; the models come candidate by candidate, one a
+    held-out fold of ``folds``. Candidates named "local/..." are also averaged into "mean of local". ``networks`` names
+    the networks after them, which answer any of the ``labels``, each of the stage ahead of the blank in it; the site
+    has scored with them already. ``digests`` of their weights come like the models.
     """
 
     kind: ClassVar[str] = "evaluate"
+    labels: Annotated[list[Text], Field(min_length=1, max_length=10_000)]
     seed: Seed
     folds: Annotated[list[Count], Field(min_length=1, max_length=20)]
     candidates: Annotated[list[Text], Field(max_length=10_000)]
     networks: Annotated[list[Text], Field(max_length=10_000)] = Field(default_factory=list)
     digests: Annotated[list[Digest], Field(max_length=200_000)] = Field(default_factory=list)
 
+    @model_validator(mode="after")
+    def _trees_of_one_label(self) -> Self:
+        if self.candidates and len(self.labels) > 1:
+            raise ValueError("trees answer one label")
+        return self
+
 
 class EvaluateReply(Payload):
-    """Figures per candidate, empty lists where the small-cell rule withholds them.
+    """Figures per label and candidate; of the ``withheld`` labels there are none, under the small-cell rule.
 
-    Parallel to ``candidates``, of which ``references`` are the last: for each metric value, low and
-    high of the 95 % interval; then counts of patients per score bin, (candidates x bins) flat, empty
+    Label by label, parallel to ``candidates``, of which ``references`` are the last: for each metric value, low and
+    high of the 95 % interval; then counts of patients per score bin, (labels x candidates x bins) flat, empty
     if not shared.
     """
 
     kind: ClassVar[str] = "evaluate-reply"
+    labels: Annotated[list[Text], Field(min_length=1, max_length=10_000)]
+    withheld: Annotated[list[Text], Field(max_length=10_000)]
     candidates: Annotated[list[Text], Field(max_length=10_000)]
     references: Annotated[list[ReferenceName], Field(max_length=100)]
-    auroc: Annotated[list[Figure], Field(max_length=30_000)]
-    auprc: Annotated[list[Figure], Field(max_length=30_000)]
-    min_se_ppv: Annotated[list[Figure], Field(max_length=30_000)]
-    brier: Annotated[list[Figure], Field(max_length=30_000)]
-    ece: Annotated[list[Figure], Field(max_length=30_000)]
+    auroc: Annotated[list[Figure], Field(max_length=300_000)]
+    auprc: Annotated[list[Figure], Field(max_length=300_000)]
+    min_se_ppv: Annotated[list[Figure], Field(max_length=300_000)]
+    brier: Annotated[list[Figure], Field(max_length=300_000)]
+    ece: Annotated[list[Figure], Field(max_length=300_000)]
     negatives: Annotated[list[Count], Field(max_length=10_000_000)]
     positives: Annotated[list[Count], Field(max_length=10_000_000)]
 
     @model_validator(mode="after")
     def _parallel(self) -> Self:
         candidates, references = len(self.candidates), len(self.references)
+        blocks = candidates * len(self.told)
         figures = {len(getattr(self, metric)) for metric in METRICS}
         bins = {len(self.negatives), len(self.positives)}
-        if figures not in ({0}, {3 * candidates}) or bins not in ({0}, {SCORE_BINS * candidates}):
-            raise ValueError("three figures and the bins of every candidate, or none")
+        if len(self.told) + len(self.withheld) != len(self.labels) or len(set(self.labels)) != len(self.labels):
+            raise ValueError("the withheld labels are some of the labels, each once")
+        if figures != {3 * blocks} or bins not in ({0}, {SCORE_BINS * blocks}):
+            raise ValueError("three figures and the bins of every candidate and label told")
         if self.candidates[candidates - references :] != self.references:
             raise ValueError("the references are the last candidates")
         return self
+
+    @property
+    def told(self) -> list[str]:
+        """The labels whose figures are there, in the order these have."""
+        return [label for label in self.labels if label not in self.withheld]
 
 
 REPLY_TO: dict[type[Payload], type[Payload]] = {

@@ -53,12 +53,16 @@ class Repetition(NamedTuple):
 
 
 class Plan(Part):
-    """One federated study. Build it with :func:`read` or :func:`from_json`."""
+    """One federated study. Build it with :func:`read` or :func:`from_json`.
+
+    ``labels`` are some labels of the task or "all"; a task with one label needs none. Each has trees of its own; a
+    network answers all of them at once.
+    """
 
     name: Name
     title: Annotated[str, Field(min_length=1, max_length=120)]
     task: Module
-    label: str | None = None
+    labels: Literal["all"] | tuple[str, ...] = ()
     modalities: Annotated[tuple[Modality, ...], Field(min_length=1)] = ("table",)
     seeds: tuple[Annotated[int, Field(ge=0, lt=2**31)], ...]
     data: Data
@@ -72,7 +76,7 @@ class Plan(Part):
     def _consistent(self) -> Self:
         if self.task not in tasks.names():
             raise ValueError(f"'task' is unknown; known tasks: {', '.join(tasks.names())}")
-        tasks.find(self.task).label(self.label)
+        object.__setattr__(self, "labels", tasks.find(self.task).chosen(self.labels))
         if len(set(self.modalities)) != len(self.modalities):
             raise ValueError("'modalities' lists one twice")
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):
@@ -131,19 +135,19 @@ class Plan(Part):
                 raise ValueError(f"'inputs' names {min(absent)}; known before that stage: {', '.join(sorted(known))}")
 
     @property
-    def question(self) -> Label:
-        """The label that is learnt."""
-        return tasks.find(self.task).labels[self.label_column]
-
-    @property
-    def label_column(self) -> int:
-        """Which of the task's labels is learnt; the only one where ``label`` is left out."""
-        return tasks.find(self.task).label(self.label)
-
-    @property
     def label_names(self) -> tuple[str, ...]:
-        """The task's labels: what a network answers, all of them at once."""
-        return tuple(label.name for label in tasks.find(self.task).labels)
+        """The labels that are learnt, in the plan's order."""
+        return tasks.find(self.task).chosen(self.labels)
+
+    @property
+    def label_columns(self) -> tuple[int, ...]:
+        """Which of the task's labels these are."""
+        return tuple(map(tasks.find(self.task).column, self.label_names))
+
+    @property
+    def questions(self) -> tuple[Label, ...]:
+        """The labels that are learnt, with their meaning."""
+        return tuple(tasks.find(self.task).labels[column] for column in self.label_columns)
 
     @property
     def repetitions(self) -> Iterator[Repetition]:

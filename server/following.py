@@ -19,7 +19,7 @@ from common.stages import BoostingStage
 from server import results
 from server.launching import connect
 from server.progress import exchanges, latest
-from server.results import OVERALL, Candidate, Results
+from server.results import OVERALL, Candidate, Macro, Results
 from server.settings import RunRequest, ServerSettings
 from server.submission import submit
 from strategies.base import find
@@ -93,8 +93,34 @@ def results_table(found: Results) -> Table:
     """AUROC at every site, averaged over seeds; "alone" is a site's own model on its own patients."""
     label = ", SYNTHETIC DATA" if found.only_synthetic else ", SOME SITES SYNTHETIC" if found.synthetic else ""
     title = f"AUROC on held-out patients{label}"
-    networks = [stage.name for stage in from_json(found.plan).encoders]
+    plan = from_json(found.plan)
+    if len(plan.label_names) > 1:
+        return _by_label(found, plan, title)
+    networks = [stage.name for stage in plan.encoders]
     return _by_model(found, title, networks) if networks else _by_site(found, title)
+
+
+def _by_label(found: Results, plan: Plan, title: str) -> Table:
+    """Lay out several labels: a row a label, a column a model of all sites, and the means over the labels."""
+    together = {one.name: one for one in found.candidates if one.kind == "federated"}
+    table = Table(title=f"{title}, all sites together")
+    for heading in ("label", *together):
+        table.add_column(Text(heading), justify="left" if heading == "label" else "right")
+    for label in plan.label_names:
+        own = {one.name: one for one in found.candidates if one.label == label}
+        table.add_row(Text(label), *(_mean_auroc(own.get(name), OVERALL) for name in together))
+    table.add_section()
+    means = {name: [one for one in found.macro if (one.name, one.site) == (name, OVERALL)] for name in together}
+    table.add_row("mean", *(_mean_of_means(each, len(plan.label_names)) for each in means.values()))
+    return table
+
+
+def _mean_of_means(told: Sequence[Macro], labels: int) -> str:
+    """Average over seeds; say so where some labels have no figure."""
+    values, over = [one.auroc for one in told if one.auroc is not None], min((one.over for one in told), default=0)
+    if not values:
+        return "withheld"
+    return f"{sum(values) / len(values):.3f}" + (f" (over {over})" if over < labels else "")
 
 
 def _by_site(found: Results, title: str) -> Table:

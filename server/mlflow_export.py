@@ -114,7 +114,8 @@ def _export(mlflow: Any, client: Any, uri: str, folder: Path, found: Results, *,
 def _register(mlflow: Any, client: Any, run: str, folder: Path, plan: str, model: Released, found: Results) -> str:
     """Log a model's file; make it a version of its name unless one of that digest is there."""
     client.log_artifact(run, str(folder / model.file), "models")
-    name = f"{plan}.{model.name.replace('/', '-').replace(' ', '-')}"
+    of = f"{model.name} {model.label}" if model.label and len(found.base_scores) > 1 else model.name
+    name = f"{plan}.{of.replace('/', '-').replace(' ', '-')}"
     try:
         client.create_registered_model(name)
     except mlflow.exceptions.MlflowException as error:
@@ -150,20 +151,23 @@ def _tags(found: Results) -> dict[str, str]:
 
 def _metrics(found: Results) -> Iterator[tuple[str, float, int]]:
     """Name, value and step of everything that is known: rounds, then final figures, means over the seeds."""
+    several = len(found.base_scores) > 1
     for stage in found.stages:
         for done in stage.rounds:
-            beginning = f"{stage.name}/seed{stage.seed}/fold{stage.fold}"
+            of = f"{stage.name}/{stage.label}" if stage.label and several else stage.name
+            beginning = f"{of}/seed{stage.seed}/fold{stage.fold}"
             sites: Mapping[str, Any] = {results.OVERALL: done, **done.at}
             for site, one in sites.items():
                 for name in ("training_loss", "held_out_loss", "epsilon", "seconds", "bytes_up", "bytes_down"):
                     if (value := getattr(one, name, None)) is not None:
                         yield f"{beginning}/{site}/{name}", float(value), done.number
     for candidate in found.candidates:
+        of = f"{candidate.name}/{candidate.label}" if several else candidate.name
         for site in dict.fromkeys(score.site for score in candidate.scores):
             for metric in METRICS:
                 told = [getattr(score, metric) for score in candidate.scores if score.site == site]
                 if None not in told:
-                    yield f"{metric}/{candidate.name}/{site}", fmean(figure.value for figure in told), 0
+                    yield f"{metric}/{of}/{site}", fmean(figure.value for figure in told), 0
     if found.privacy:
         yield "epsilon/all", found.privacy.epsilon, 0
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from common.network_stages import FeaturesStage
 from common.plan import Plan
 from common.serialization import canonical, parse
-from common.stages import LocalStage
+from common.stages import BoostingStage, LocalStage
 
 
 @dataclass(frozen=True)
@@ -38,15 +38,16 @@ class Progress:
 
 def exchanges(plan: Plan) -> int:
     """Exchanges a plan asks for, admission included."""
-    training = 0
+    training, labels = 0, len(plan.label_names)
     for stage in plan.training:
         if isinstance(stage, FeaturesStage):
             training += 1
         elif isinstance(stage, LocalStage):
-            training += bool(stage.trees) + sum(one.privacy is None for one in plan.encoders)
+            training += labels * bool(stage.trees) + sum(one.privacy is None for one in plan.encoders)
         else:
-            training += stage.rounds
-    return 2 + len(list(plan.repetitions)) * training + len(plan.seeds)
+            training += stage.rounds * (labels if isinstance(stage, BoostingStage) else 1)
+    judged = 1 if labels == 1 else labels * plan.boosted + bool(plan.encoders)
+    return 2 + len(list(plan.repetitions)) * training + len(plan.seeds) * judged
 
 
 def latest(path: Path) -> Step | None:

@@ -20,24 +20,37 @@ def release(study: Study, folder: Path, log: AuditLog, run: str, repetitions: Re
         write_atomic(folder / "columns.json", canonical({name: list(found) for name, found in study.columns.items()}))
     released = []
     for repetition, trained in repetitions.items():
-        for name, model in trained.models.items():
-            content = to_xgboost_json(model)
-            released.append(_write(folder, log, run, name, repetition, content, "json", trees=len(model.trees)))
+        for label, models in trained.models.items():
+            for name, model in models.items():
+                content, trees = to_xgboost_json(model), len(model.trees)
+                released.append(
+                    _write(folder, log, run, name, label, study.named(label), repetition, content, "json", trees)
+                )
         for name, found in trained.networks.items():
             weights = study.blobs.get(found)
-            released.append(_write(folder, log, run, name, repetition, weights, "safetensors", trees=0))
+            released.append(_write(folder, log, run, name, "", "", repetition, weights, "safetensors", 0))
     return tuple(released)
 
 
 def _write(
-    folder: Path, log: AuditLog, run: str, name: str, repetition: Repetition, content: bytes, ending: str, *, trees: int
+    folder: Path,
+    log: AuditLog,
+    run: str,
+    name: str,
+    label: str,
+    named: str,
+    repetition: Repetition,
+    content: bytes,
+    ending: str,
+    trees: int,
 ) -> Released:
-    file = f"{chain_name(name.replace('/', '-').replace(' ', '-'), repetition)}.{ending}"
+    file = f"{chain_name(name.replace('/', '-').replace(' ', '-'), repetition, named)}.{ending}"
     found = digest(content)
     log.append(Event(Kind.MODEL_RELEASED, {"run": run, "file": file, "digest": found}))
     write_atomic(folder / file, content)
     return Released(
         name=name,
+        label=label,
         seed=repetition.seed,
         fold=repetition.fold,
         file=file,

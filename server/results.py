@@ -18,6 +18,9 @@ OVERALL = "overall"
 """In place of a site's name: all sites together."""
 
 
+Kind = Literal["federated", "personal", "local", "ensemble", "pooled", "reference"]
+
+
 class Part(BaseModel):
     """Frozen and strict, finite numbers only."""
 
@@ -52,7 +55,7 @@ class Score(Part):
 
 
 class Candidate(Part):
-    """A model, or a way to combine models, that was evaluated.
+    """A model, or a way to combine models, that was evaluated on one label.
 
     ``kind``: "federated" (one model of all sites), "personal" (a network of each site's own, held to that),
     "local" (one site's own; ``name`` is "local/<site>"), "ensemble" (mean of the local models' probabilities), "pooled"
@@ -61,12 +64,38 @@ class Candidate(Part):
     """
 
     name: str
-    kind: Literal["federated", "personal", "local", "ensemble", "pooled", "reference"]
+    label: str
+    kind: Kind
     scores: tuple[Score, ...]
 
 
+class Macro(Part):
+    """The mean of a candidate's figures over the labels that have them, at one site or over all, with one seed.
+
+    Its means are of ``over`` labels; None of none. Those of two candidates compare when they are of the same labels.
+    """
+
+    name: str
+    kind: Kind
+    site: str
+    seed: int
+    over: int
+    auroc: float | None
+    auprc: float | None
+    min_se_ppv: float | None
+    brier: float | None
+    ece: float | None
+
+
+class Answers(Part):
+    """How many stays have a known answer to a label, and the answer yes; None where withheld."""
+
+    known: int | None
+    positives: int | None
+
+
 class SiteSummary(Part):
-    """A site that took part. Counts are None where withheld; with noise stays are not counted.
+    """A site that took part. Counts are None where withheld; with noise stays are not counted, and answers by patient.
 
     ``counted`` is False for a member that missed the exchange of counts: its counts are unknown.
     """
@@ -75,7 +104,7 @@ class SiteSummary(Part):
     counted: bool = True
     patients: int | None
     stays: int | None
-    positives: int | None
+    answers: dict[str, Answers]
     excluded: dict[str, int | None]
 
 
@@ -161,9 +190,13 @@ class Exchange(Part):
 
 
 class StageHistory(Part):
-    """The rounds of one training stage in one repetition; ``kept`` is the one that is released, if not the last."""
+    """The rounds of one training stage in one repetition; ``kept`` is the one that is released, if not the last.
+
+    Trees are of one ``label``; a network, of which it is empty, answers all.
+    """
 
     name: str
+    label: str = ""
     seed: int
     fold: int
     rounds: tuple[Round, ...]
@@ -171,9 +204,10 @@ class StageHistory(Part):
 
 
 class Released(Part):
-    """A model file in the run's folder."""
+    """A model file in the run's folder; trees are of one ``label``, which is empty of networks."""
 
     name: str
+    label: str
     seed: int
     fold: int
     file: str
@@ -210,7 +244,8 @@ class PrivacySpent(Part):
 class Results(Part):
     """Everything a run found.
 
-    ``synthetic`` names the sites whose patients are invented: true when any is. ``schema_digest`` is
+    ``synthetic`` names the sites whose patients are invented: true when any is. ``base_scores`` are by label;
+    ``macro`` is empty where there is one. ``schema_digest`` is
     of names and units of the columns that trees learn from, the same at every site.
     """
 
@@ -222,13 +257,14 @@ class Results(Part):
     started: str
     finished: str
     versions: dict[str, str]
-    base_score: float
+    base_scores: dict[str, float]
     minimum_cell: int
     sites: tuple[SiteSummary, ...]
     description: Description | None = None
     stages: tuple[StageHistory, ...]
     exchanges: tuple[Exchange, ...] = ()
     candidates: tuple[Candidate, ...]
+    macro: tuple[Macro, ...] = ()
     models: tuple[Released, ...]
     privacy: PrivacySpent | None = None
     schema_digest: str = ""

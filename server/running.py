@@ -18,6 +18,7 @@ from common.exceptions import FedwardError
 from common.serialization import canonical, digest, write_atomic
 from server import privacy, releasing, training
 from server.admission import Admitted, admit
+from server.averaging import macro
 from server.blobs import Blobs
 from server.checkpoints import Checkpoint, alone
 from server.progress import Progress, exchanges
@@ -125,7 +126,8 @@ def _run(
     trained, histories = training.train(study, counts)
     evaluations = training.judge(study, trained)
     released = releasing.release(study, folder, log, request.run, trained)
-    found = evaluate.candidates(evaluations, [one.name for one in plan.federated], plan.evaluation.bootstraps)
+    federated = [one.name for one in plan.federated]
+    found = evaluate.candidates(evaluations, plan.label_names, federated, plan.evaluation.bootstraps)
     tracking.figures(found)
     results = Results(
         run=request.run,
@@ -136,13 +138,14 @@ def _run(
         started=beginning.started,
         finished=_stamp(now()),
         versions={"python": platform.python_version(), **{p: version(p) for p in PACKAGES}, **admitted.versions},
-        base_score=counts.base_score,
+        base_scores=counts.base_scores,
         minimum_cell=counts.minimum_cell,
         sites=_summaries(beginning.sites, counts.sites),
         description=counts.description,
         stages=tuple(histories),
         exchanges=tuple(study.exchanges),
         candidates=found,
+        macro=macro(found),
         models=released,
         privacy=privacy.account(plan),
         schema_digest=admitted.schema_digest,
@@ -163,7 +166,7 @@ def _synthetic(beginning: Beginning, admitted: Admitted) -> tuple[str, ...]:
 
 def _summaries(members: Sequence[str], counted: Sequence[SiteSummary]) -> tuple[SiteSummary, ...]:
     """Give every member a row, also one that missed the exchange of counts."""
-    unknown = SiteSummary(name="", counted=False, patients=None, stays=None, positives=None, excluded={})
+    unknown = SiteSummary(name="", counted=False, patients=None, stays=None, answers={}, excluded={})
     known = {summary.name: summary for summary in counted}
     return tuple(known.get(name, unknown.model_copy(update={"name": name})) for name in members)
 

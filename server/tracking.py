@@ -6,7 +6,7 @@ again from there: none is lost or doubled. Each line has its ``key``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from common.metrics import METRICS
@@ -30,10 +30,18 @@ class Tracking:
         """Start an empty file, also when the run is resumed."""
         self._path.write_bytes(b"")
 
-    def round(self, stage: str, repetition: Repetition, done: Round) -> None:
-        """Note a round: a line for each site that answered, and one for all of them."""
+    def round(self, stage: str, repetition: Repetition, done: Round, label: str = "") -> None:
+        """Note a round, of trees of a label: a line for each site that answered, and one for all of them."""
         seed, fold = repetition
-        where = {"stage": stage, "seed": seed, "fold": fold, "round": done.number, "epsilon": done.epsilon}
+        named = f"{stage}/{label}" if label else stage
+        where = {
+            "stage": stage,
+            "label": label,
+            "seed": seed,
+            "fold": fold,
+            "round": done.number,
+            "epsilon": done.epsilon,
+        }
         whole = {
             "seconds": done.seconds,
             "bytes_down": done.bytes_down,
@@ -45,7 +53,7 @@ class Tracking:
         sites = {site: one.model_dump() for site, one in done.at.items()}
         self._append(
             {
-                "key": f"{stage}/seed{seed}/fold{fold}/round{done.number}/{site}",
+                "key": f"{named}/seed{seed}/fold{fold}/round{done.number}/{site}",
                 "kind": "round",
                 "site": site,
                 **where,
@@ -54,13 +62,15 @@ class Tracking:
             for site, found in {**sites, OVERALL: whole}.items()
         )
 
-    def figures(self, candidates: Iterable[Candidate]) -> None:
+    def figures(self, candidates: Sequence[Candidate]) -> None:
         """Note the final figures of models, None where withheld."""
+        several = len({candidate.label for candidate in candidates}) > 1
         self._append(
             {
-                "key": f"{candidate.name}/seed{score.seed}/{score.site}/{metric}",
+                "key": f"{candidate.name}{f'/{candidate.label}' * several}/seed{score.seed}/{score.site}/{metric}",
                 "kind": "figure",
                 "model": candidate.name,
+                "label": candidate.label,
                 "trained": candidate.kind,
                 "seed": score.seed,
                 "site": score.site,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from common.boosting.model import Model, ModelHeader
@@ -10,7 +10,7 @@ from common.local_rule import LocalRule
 from common.messages import LOCAL, PERSONAL, EvaluateReply
 from common.network_stages import EncoderStage, FeaturesStage
 from common.plan import Repetition
-from common.stages import BoostingStage
+from common.stages import BoostingStage, LocalStage
 from server.results import StageHistory
 from server.stages import alone, boosting, encoder, evaluate, features, local
 from server.stages.evaluate import Contender
@@ -22,9 +22,9 @@ from strategies import base
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """What one repetition gave, by name: tree models, and digests of networks' weights."""
+    """What one repetition gave: tree models by label and name, and digests of networks' weights by name."""
 
-    models: dict[str, Model] = field(default_factory=dict)
+    models: dict[str, dict[str, Model]] = field(default_factory=dict)
     networks: dict[str, str] = field(default_factory=dict)
 
 
@@ -39,12 +39,13 @@ def train(study: Study, counts: Statistics) -> tuple[Repetitions, list[StageHist
     found: dict[Repetition, Trained] = {}
     histories: list[StageHistory] = []
     for repetition in study.plan.repetitions:
-        trained = found[repetition] = Trained()
+        trained = found[repetition] = Trained({label: {} for label in study.plan.label_names})
         for stage in study.plan.training:
             if isinstance(stage, BoostingStage):
-                header = ModelHeader(counts.base_score, study.features_of(stage.name))
-                trained.models[stage.name], history = boosting.run(study, stage, header, repetition)
-                histories.append(history)
+                for label, models in trained.models.items():
+                    header = ModelHeader(counts.base_scores[label], study.features_of(stage.name))
+                    models[stage.name], history = boosting.run(study, stage, label, header, repetition)
+                    histories.append(history)
             elif isinstance(stage, EncoderStage):
                 trained.networks[stage.name], history = encoder.run(study, stage, patients, repetition)
                 histories.append(history)
@@ -52,27 +53,28 @@ def train(study: Study, counts: Statistics) -> tuple[Repetitions, list[StageHist
                 keeps = _rule(study, stage.encoder).keeps
                 features.run(study, stage, trained.networks[stage.encoder], keeps, repetition)
             else:
-                if stage.trees:
-                    header = ModelHeader(counts.base_score, study.features_of(LOCAL))
-                    own = local.run(study, stage.trees, header, repetition)
-                    trained.models.update({f"{LOCAL}{site}": model for site, model in own.items()})
-                for encoders in (one for one in study.plan.encoders if one.privacy is None):
-                    alone_at = alone.run(study, encoders, repetition)
-                    trained.networks.update({f"{encoders.name} {LOCAL}{site}": one for site, one in alone_at.items()})
+                _train_alone(study, stage, counts, repetition, trained)
     return found, histories
+
+
+def _train_alone(study: Study, stage: LocalStage, counts: Statistics, repetition: Repetition, trained: Trained) -> None:
+    if stage.trees is not None:
+        for label, models in trained.models.items():
+            header = ModelHeader(counts.base_scores[label], study.features_of(LOCAL))
+            own = local.run(study, stage.trees, label, header, repetition)
+            models.update({f"{LOCAL}{site}": model for site, model in own.items()})
+    for encoders in (one for one in study.plan.encoders if one.privacy is None):
+        digests = alone.run(study, encoders, repetition)
+        trained.networks.update({f"{encoders.name} {LOCAL}{site}": each for site, each in digests.items()})
 
 
 def judge(study: Study, repetitions: Repetitions) -> evaluate.BySeed:
     """Let every site score its held-out patients, seed by seed, with the models that every fold has."""
     plan = study.plan
-    found: dict[int, Mapping[str, EvaluateReply]] = {}
+    found: dict[int, list[Mapping[str, EvaluateReply]]] = {}
     for seed in plan.seeds:
         trained = [repetitions[Repetition(seed, fold)] for fold in plan.split.held_out]
-        contenders = [
-            Contender(name, tuple(one.models[name] for one in trained), None if LOCAL in name else name)
-            for name in trained[0].models
-            if all(name in one.models for one in trained)
-        ]
+        trees = {label: _contenders([one.models[label] for one in trained]) for label in plan.label_names}
         networks = [
             NetworkContender(name, tuple(one.networks[name] for one in trained), _rule(study, name).keeps)
             for name in trained[0].networks
@@ -84,8 +86,18 @@ def judge(study: Study, repetitions: Repetitions) -> evaluate.BySeed:
             for stage in plan.encoders
             if _rule(study, stage.name).personal
         ]
-        found[seed] = evaluate.run(study, seed, contenders, [*networks, *personal]).replies
+        hearings = evaluate.hearings(trees, [*networks, *personal])
+        found[seed] = [evaluate.run(study, seed, hearing).replies for hearing in hearings]
     return found
+
+
+def _contenders(models: Sequence[Mapping[str, Model]]) -> list[Contender]:
+    """Return the tree models of a label that every fold has."""
+    return [
+        Contender(name, tuple(one[name] for one in models), None if LOCAL in name else name)
+        for name in models[0]
+        if all(name in one for one in models)
+    ]
 
 
 def _rule(study: Study, name: str) -> LocalRule:

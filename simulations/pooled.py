@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
+from client.preprocessing import splits
 from client.preprocessing.table import Table
 from client.site import Site, open_site
 from client.training.boosting import grow
-from client.training.evaluation import evaluate, held_out_probabilities
+from client.training.evaluation import evaluate, held_out_probabilities, together
 from client.training.folds import divide
 from common import seeding
 from common.boosting.model import Model, ModelHeader
 from common.boosting.scoring import score
+from common.clinical.records import NONE
+from common.exceptions import ResamplingError
 from common.messages import LOCAL, EvaluateReply
 from common.plan import Plan, Repetition
 from common.stages import BoostingStage, LocalStage
-from server.results import Candidate, Results
+from server.averaging import macro
+from server.results import Results
 from server.stages.evaluate import candidates
 
 if TYPE_CHECKING:
@@ -31,21 +37,27 @@ NAME = "pooled"
 def add_pooled(results: Results, plan: Plan, files: Mapping[str, Path]) -> Results:
     """Train on all sites' training folds together, evaluate as the federated models were.
 
-    Same folds, same trees, same base score; as many trees as a site's own model has, as many rounds as networks had.
+    Same folds, same trees, same base scores; as many trees as a site's own model has, as many rounds as networks had.
     """
     for file in files.values():
         open_site(file).run = results.run  # whose embeddings its trees see
-    found = {seed: _of_seed(plan, files, results.base_score, seed) for seed in plan.seeds}
+    found = {seed: [_of_seed(plan, files, results.base_scores, seed)] for seed in plan.seeds}
     names = {NAME, *(f"{stage.name} {NAME}" for stage in plan.encoders)}
-    pooled = [one for one in candidates(found, (), plan.evaluation.bootstraps) if one.name in names]
-    kept: list[Candidate] = [one for one in results.candidates if one.name not in names]
-    return results.model_copy(update={"candidates": (*kept, *pooled)})
+    pooled = candidates(found, plan.label_names, (), plan.evaluation.bootstraps)
+    kept = [one for one in results.candidates if one.name not in names]
+    both = (*kept, *(one for one in pooled if one.name in names))
+    ordered = tuple(one for label in plan.label_names for one in both if one.label == label)
+    return results.model_copy(update={"candidates": ordered, "macro": macro(ordered)})
 
 
-def _of_seed(plan: Plan, files: Mapping[str, Path], base_score: float, seed: int) -> dict[str, EvaluateReply]:
+def _of_seed(
+    plan: Plan, files: Mapping[str, Path], base_scores: Mapping[str, float], seed: int
+) -> dict[str, EvaluateReply]:
     repetitions = [Repetition(seed, fold) for fold in plan.split.held_out]
-    boosted = any(isinstance(stage, BoostingStage) for stage in plan.training)
-    models = {NAME: [train(plan, files, base_score, one) for one in repetitions]} if boosted else {}
+    models = {
+        label: [train(plan, files, label, base_scores[label], one) for one in repetitions]
+        for label in (plan.label_names if plan.boosted else ())
+    }
     networks = {}
     for stage in plan.encoders:
         from simulations import pooled_networks
@@ -54,15 +66,13 @@ def _of_seed(plan: Plan, files: Mapping[str, Path], base_score: float, seed: int
     return {site: _score(plan, file, seed, models, networks) for site, file in files.items()}
 
 
-def train(plan: Plan, files: Mapping[str, Path], base_score: float, repetition: Repetition) -> Model:
-    """Train one model on every site's training rows of a repetition."""
+def train(plan: Plan, files: Mapping[str, Path], label: str, base_score: float, repetition: Repetition) -> Model:
+    """Train one model for a label on every site's training rows of a repetition."""
     opened = [open_site(file) for _, file in sorted(files.items())]
-    folds = [
-        divide(_seen(plan, site, repetition), plan, site.name, repetition.seed, repetition.fold) for site in opened
-    ]
-    features = np.concatenate([fold.features for fold in folds])
-    labels = np.concatenate([fold.labels for fold in folds])
-    model = Model(ModelHeader(base_score, _seen(plan, opened[0], repetition).feature_names))
+    rows = [_training_rows(plan, site, label, repetition) for site in opened]
+    features = np.concatenate([each for each, _ in rows])
+    labels = np.concatenate([each for _, each in rows])
+    model = Model(ModelHeader(base_score, _seen(plan, opened[0], label, repetition).feature_names))
     trees = grow(
         features,
         labels,
@@ -75,11 +85,24 @@ def train(plan: Plan, files: Mapping[str, Path], base_score: float, repetition: 
     return model.append(trees)
 
 
-def _seen(plan: Plan, site: Site, repetition: Repetition) -> Table:
+def _training_rows(
+    plan: Plan, site: Site, label: str, repetition: Repetition
+) -> tuple[NDArray[np.float32], NDArray[np.int8]]:
+    """Return a site's training rows and answers; of one class alone as they are, since nothing can balance it."""
+    table, (seed, fold) = _seen(plan, site, label, repetition), repetition
+    try:
+        divided = divide(table, plan, site.name, seed, fold)
+    except ResamplingError:
+        train = splits.split(table.patients, seed=seed, folds=plan.split.folds, held_out=fold).train
+        return table.features[train], table.labels[train]
+    return divided.features, divided.labels
+
+
+def _seen(plan: Plan, site: Site, label: str, repetition: Repetition) -> Table:
     """Return what the site's own trees see, or else those of the first boosting stage."""
     local = any(isinstance(stage, LocalStage) for stage in plan.training)
     first = next(stage.name for stage in plan.training if isinstance(stage, BoostingStage))
-    return site.table_for(plan, f"{LOCAL}{site.name}" if local else first, repetition.seed, repetition.fold)
+    return site.table_for(plan, f"{LOCAL}{site.name}" if local else first, label, repetition.seed, repetition.fold)
 
 
 def _size(plan: Plan) -> int:
@@ -93,23 +116,29 @@ def _size(plan: Plan) -> int:
 def _score(
     plan: Plan, file: Path, seed: int, models: Mapping[str, list[Model]], networks: Mapping[str, list[Network]]
 ) -> EvaluateReply:
-    site = open_site(file)
-    table = site.table(plan)
-    seen = {(NAME, fold): _seen(plan, site, Repetition(seed, fold)) for fold in plan.split.held_out} if models else {}
-    held_out, found = held_out_probabilities(table, plan, seed, plan.split.held_out, models, seen)
-    probabilities = dict(found)
+    site, folds = open_site(file), plan.split.held_out
+    scores: dict[str, NDArray[np.float64]] = {}
     for stage in plan.encoders:
         from simulations.pooled_networks import held_out_scores
 
-        scores = held_out_scores(plan, stage, site, seed, networks[stage.name], held_out)
-        probabilities[f"{stage.name} {NAME}"] = scores
-    return evaluate(
-        held_out,
-        table,
-        probabilities,
-        site=site.name,
-        seed=seed,
-        bootstraps=plan.evaluation.bootstraps,
-        minimum_cell=site.settings.policy.minimum_cell,
-        share=plan.evaluation.share,
-    )
+        scores[f"{stage.name} {NAME}"] = held_out_scores(plan, stage, site, seed, networks[stage.name])
+    replies = []
+    for place, (label, column) in enumerate(zip(plan.label_names, plan.label_columns, strict=True)):
+        table, trees = site.about(plan, label), {NAME: models[label]} if models else {}
+        seen = {(NAME, fold): _seen(plan, site, label, Repetition(seed, fold)) for fold in folds} if models else {}
+        held_out, found = held_out_probabilities(table, plan, seed, folds, trees, seen)
+        known = site.table(plan).answers[:, column] != NONE
+        replies.append(
+            evaluate(
+                held_out,
+                replace(table, references={}),
+                {**found, **{name: values[known, place][held_out] for name, values in scores.items()}},
+                label=label,
+                site=site.name,
+                seed=seed,
+                bootstraps=plan.evaluation.bootstraps,
+                minimum_cell=site.settings.policy.minimum_cell,
+                share=plan.evaluation.share,
+            )
+        )
+    return together(replies)

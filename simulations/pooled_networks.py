@@ -17,7 +17,6 @@ from client.training.examples import Examples
 from client.training.network_rounds import Rows, divide, predict, train_alone
 from client.training.preparing import prepare
 from common import seeding
-from common.clinical.records import NONE
 from common.encoders.base import Shape
 from common.encoders.network import Network
 from common.network_stages import EncoderStage
@@ -90,20 +89,19 @@ def train(plan: Plan, stage: EncoderStage, files: Mapping[str, Path], repetition
 
 
 def held_out_scores(
-    plan: Plan, stage: EncoderStage, site: Site, seed: int, networks: Sequence[Network], held_out: NDArray[np.bool_]
+    plan: Plan, stage: EncoderStage, site: Site, seed: int, networks: Sequence[Network]
 ) -> NDArray[np.float64]:
-    """Predict a site's held-out rows with the network of each fold; in the order of its table."""
+    """Predict a site's held-out rows with the network of each fold; (n, k) in the order of its table, else NaN."""
     from client.preprocessing import splits
 
-    cohort = site.cohort(plan)
-    known = np.flatnonzero(cohort.labels[:, plan.label_column] != NONE)
-    fold_of = splits.fold_of(cohort.patients[known], seed=seed, folds=plan.split.folds)
-    values = np.full(len(known), np.nan)
+    known = site.rows(plan)
+    fold_of = splits.fold_of(site.cohort(plan).patients[known], seed=seed, folds=plan.split.folds)
+    values = np.full((len(known), len(plan.label_names)), np.nan)
     for fold, network in zip(plan.split.held_out, networks, strict=True):
         rows = fold_of == fold
         examples, _ = prepare(site, plan, stage, seed, fold)
-        values[rows] = predict(network, examples, known[rows], site.device)[:, plan.label_column]
-    return values[held_out]
+        values[rows] = predict(network, examples, known[rows], site.device)
+    return values
 
 
 def _padded(parts: Sequence[Tensor]) -> list[Tensor]:

@@ -17,7 +17,7 @@ from common.plan import Plan, from_json
 from common.serialization import canonical, parse, write_atomic
 from server.report.answer import point, span
 from server.report.drawing import canvas, names_beside
-from server.report.summary import lines
+from server.report.labels import views
 from server.results import OVERALL, Interval, Results
 
 COLORS = ("#0072b2", "#d55e00", "#00875f", "#5d3a9b", "#c07d00", "#3c8fc4", "#b1568c")
@@ -115,12 +115,26 @@ def curves(plan: Plan, found: dict[float, Results]) -> tuple[Curve, ...]:
     """Take the overall AUROC of every stage with noise out of the results."""
     at: dict[float, dict[str, Interval | None]] = {}
     for epsilon, results in found.items():
-        shown = lines(results, from_json(results.plan))
-        at[epsilon] = {line.name: line.at(OVERALL) for line in shown if line.kind == "federated"}
-    private = [(stage.name, stage.privacy) for stage in plan.encoders if stage.privacy]
+        at[epsilon] = {
+            _named(line.name, view.name, plan): line.at(OVERALL)
+            for view in views(results, from_json(results.plan))
+            for line in view.lines
+            if line.kind == "federated"
+        }
+    private = [
+        (_named(stage.name, label, plan), stage.privacy)
+        for stage in plan.encoders
+        for label in plan.label_names
+        if stage.privacy
+    ]
     return tuple(
         Curve(name, how.delta, {epsilon: told.get(name) for epsilon, told in at.items()}) for name, how in private
     )
+
+
+def _named(stage: str, label: str, plan: Plan) -> str:
+    """Name a curve; of several labels each has its own."""
+    return stage if len(plan.label_names) == 1 else f"{stage}, {label}"
 
 
 def write(plan: Plan, found: dict[float, Results], path: Path) -> tuple[Curve, ...]:

@@ -180,7 +180,7 @@ def simulate(simulation: Simulation) -> Results:
         found = add_pooled(found, simulation.plan, simulation.files)
     finally:
         close_sites()
-    Tracking(simulation.folder / "metrics.jsonl").figures(one for one in found.candidates if one.kind == "pooled")
+    Tracking(simulation.folder / "metrics.jsonl").figures([one for one in found.candidates if one.kind == "pooled"])
     metrics = simulation.folder / "metrics.json"
     found.write(metrics)
     write_report(found, simulation.folder)

@@ -39,7 +39,7 @@ def of_kit(folder: Path, plan: str) -> Question:
         source=data.source,
         folder=folder / data.folder,
         task=tasks.find(study.task),
-        label=study.question.name,
+        label=_only(study),
         select=Select(data.by, data.values),
         modalities=study.modalities,
         policy=settings.policy,
@@ -71,25 +71,32 @@ def of_folder(
     study: Plan | None = plans.read(plan) if plan else None
     if unknown := sorted(set(modalities) - set(MODALITIES)):
         raise ConfigurationError(f"no modality {', '.join(unknown)}; there are {', '.join(MODALITIES)}")
-    if study and ((task or study.task) != study.task or label not in (None, study.question.name)):
-        raise ConfigurationError(f"plan {study.name} is about {study.task}, label {study.question.name}")
+    if study and ((task or study.task) != study.task or label not in (None, *study.label_names)):
+        raise ConfigurationError(f"plan {study.name} is about {study.task}: {', '.join(study.label_names)}")
     name = task or (study.task if study else None)
     if name is None:
         raise ConfigurationError(f"name a task, one of {', '.join(tasks.names())}, or a plan")
     found = tasks.find(name)
-    if label or len(found.labels) == 1:
-        label = found.labels[found.label(label)].name
+    if label:
+        found.column(label)
+    elif len(found.labels) == 1:
+        label = found.labels[0].name
     chosen = study.modalities if study and not modalities else tuple(modalities)
     return Question(
         source=source,
         folder=data,
         task=found,
-        label=study.question.name if study else label,
+        label=label or (_only(study) if study else None),
         select=ALL if by == "all" and not values else Select(by, tuple(values)),
         modalities=cast(Modalities, chosen) or None,
         plan=study,
         site=data.name,
     )
+
+
+def _only(study: Plan) -> str | None:
+    """Name the one label of a plan; None of several."""
+    return study.label_names[0] if len(study.label_names) == 1 else None
 
 
 @contextmanager

@@ -118,7 +118,7 @@ def examine(question: Question, cache: Cache) -> Checked:
         if records.images is not None:
             looked = films.look(records.images, asked.folder)
         cohort = assemble(records, asked.task, asked.modalities or _all(records, asked.task))
-        label = None if asked.label is None else asked.task.label(asked.label)
+        label = None if asked.label is None else asked.task.column(asked.label)
         found = describe(cohort, asked.task, _units(records, asked.task), label)
         errors += verdict.errors(found, looked, asked.policy or Policy(), asked.label)
     except FedwardError as error:
@@ -133,7 +133,11 @@ def examine(question: Question, cache: Cache) -> Checked:
     implausible = records.implausible if records else ()
     notes = list(verdict.warnings(found, looked, implausible, asked.label)) if found else []
     if asked.plan:
-        errors += _refusals(asked, asked.plan, cohort)
+        errors += _refusals(asked, asked.plan)
+        refused = _untrainable(cohort, asked.plan, asked.site) if cohort is not None else {}
+        every = len(refused) == len(asked.plan.label_names)
+        errors += list(refused.values()) if every else []
+        notes += [] if every else [f"no trees for '{label}' here: {reason}" for label, reason in refused.items()]
         notes += verdict.sharing(asked.plan, asked.policy) if asked.policy else []
     return Checked(
         question=asked,
@@ -186,14 +190,12 @@ def _sizes(records: Records) -> dict[str, int]:
     return sizes | {name: len(part) for name in PARTS if (part := getattr(records, name)) is not None}
 
 
-def _refusals(asked: Question, plan: Plan, cohort: Cohort | None) -> list[str]:
-    """List why this site could not take part in a plan: its policy, or a fold that cannot be trained on."""
+def _refusals(asked: Question, plan: Plan) -> list[str]:
+    """List why this site's policy could keep it from taking part in a plan."""
     checks: list[Callable[[], object]] = [lambda: rules.permit_source(plan, asked.source)]
     if policy := asked.policy:
         checks.append(lambda: rules.permit_task(policy, plan))
         checks.append(lambda: rules.permit_epsilon(policy, plan.statistics.epsilon))
-    if cohort is not None:
-        checks.append(lambda: _divide(cohort, plan, asked.site))
     refusals = []
     for check in checks:
         try:
@@ -203,8 +205,14 @@ def _refusals(asked: Question, plan: Plan, cohort: Cohort | None) -> list[str]:
     return refusals
 
 
-def _divide(cohort: Cohort, plan: Plan, site: str) -> None:
-    """Train-and-test folds of every repetition, as the plan's training makes them."""
-    rows = build(cohort, plan.label_column, for_trees=plan.boosted)
-    for repetition in plan.repetitions:
-        divide(rows, plan, site, repetition.seed, repetition.fold)
+def _untrainable(cohort: Cohort, plan: Plan, site: str) -> dict[str, str]:
+    """Say of which labels a fold cannot be trained on, and why: folds as the plan's training makes them."""
+    found = {}
+    for label, column in zip(plan.label_names, plan.label_columns, strict=True):
+        try:
+            rows = build(cohort, (column,), for_trees=plan.boosted)
+            for repetition in plan.repetitions:
+                divide(rows, plan, site, repetition.seed, repetition.fold)
+        except FedwardError as error:
+            found[label] = str(error)
+    return found

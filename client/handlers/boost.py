@@ -23,12 +23,12 @@ def grow_global(site: Site, plan: Plan, request: BoostRequest) -> BoostReply | B
 
     if len(request.targets) != 1:
         raise ModelError("a boosting request speaks of one model")
-    seen = site.table_for(plan, request.stage, request.seed, request.fold)
+    seen = site.table_for(plan, request.stage, request.label, request.seed, request.fold)
     models = receive(site, plan, [ModelHeader(request.base_score, seen.feature_names)], request, keep=True)
     if isinstance(models, Behind):
         return models
-    fold = site.fold(plan, request.stage, request.seed, request.fold)
-    training, held_out = site.margins(plan, request.stage, request.seed, request.fold, models[0])
+    fold = site.fold(plan, request.stage, request.label, request.seed, request.fold)
+    training, held_out = site.margins(plan, request.stage, request.label, request.seed, request.fold, models[0])
     trees = grow(
         fold.features,
         fold.labels,
@@ -53,10 +53,10 @@ def grow_alone(site: Site, plan: Plan, request: LocalRequest) -> LocalReply:
     """Train the site's own model, the same trees from the same base score."""
     from client.training.boosting import grow
 
-    model = f"{LOCAL}{site.name}"
-    names = site.table_for(plan, model, request.seed, request.fold).feature_names
-    fold = site.fold(plan, model, request.seed, request.fold)
-    margins, _ = site.margins(plan, model, request.seed, request.fold, Model(ModelHeader(request.base_score, names)))
+    which = plan, f"{LOCAL}{site.name}", request.label, request.seed, request.fold
+    empty = Model(ModelHeader(request.base_score, site.table_for(*which).feature_names))
+    fold = site.fold(*which)
+    margins, _ = site.margins(*which, empty)
     trees = grow(
         fold.features,
         fold.labels,

@@ -11,7 +11,6 @@ from client.preprocessing import splits
 from client.site import Site
 from client.training.local_state import chain_of
 from client.training.preparing import prepare
-from common.clinical.records import NONE
 from common.encoders.network import Network
 from common.encoders.weights import from_bytes
 from common.exceptions import ModelError
@@ -65,12 +64,10 @@ def network_probabilities(site: Site, plan: Plan, request: EvaluateRequest) -> d
     folds = len(request.folds)
     if len(request.digests) != folds * len(request.networks):
         raise ModelError("an evaluation names weights for each network and fold")
-    cohort = site.cohort(plan)
-    known = cohort.labels[:, plan.label_column] != NONE
-    fold_of = _fold_of(site, plan, request.seed)
+    known, fold_of = site.rows(plan), _fold_of(site, plan, request.seed)
     found, lacking = {}, []
     for position, name in enumerate(request.networks):
-        values = np.full(cohort.labels.shape, np.nan)
+        values = np.full((len(fold_of), len(plan.label_names)), np.nan)
         for fold, wanted in zip(request.folds, request.digests[folds * position :], strict=False):
             content = site.scores.get(_name(site, plan, name, Repetition(request.seed, fold), wanted))
             if content is None:

@@ -7,6 +7,7 @@ run or another, costs no privacy and cannot average the noise out.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -25,23 +26,26 @@ from common.plan import Plan
 from common.privacy.events import DiscreteLaplace
 from common.privacy.mechanisms import Below, noised, shares
 from common.serialization import canonical, digest_json, parse, write_atomic
+from common.tasks import base as tasks
 
 
 def count(site: Site, plan: Plan, request: StatisticsRequest) -> StatisticsReply:  # noqa: ARG001
-    """Count stays, positives and patients, and the tables the plan asks for as far as the site allows."""
+    """Count patients, stays and the answers to each label, and the tables the plan asks for as far as allowed."""
     minimum = site.settings.policy.minimum_cell
     table, told, _ = _open(site, plan)
     _bind(site, told)
-    counts = class_counts(table.labels, table.patients, minimum)
+    whole = class_counts(table.labels, table.patients, minimum).total
+    counts = _answers(site, plan, table, minimum) if whole else [ClassCounts(None, None)] * len(plan.label_names)
     # Many stays of few people are few people.
     excluded = [-1 if suppress(lost.people, minimum) is None else lost.candidates for lost in table.excluded.values()]
     people, persons = np.unique(table.patients, return_inverse=True)
-    cells, moments = _tables(table, persons, told, minimum) if counts.total else ([], {})
+    cells, moments = _tables(table, persons, told, minimum) if whole else ([], {})
     return StatisticsReply(
         minimum_cell=minimum,
-        patients=_patients(len(people), counts, minimum),
-        stays=counts.total,
-        positives=counts.positives,
+        patients=_patients(len(people), whole, counts, minimum),
+        stays=whole,
+        known=[-1 if each.total is None else each.total for each in counts],
+        positives=[-1 if each.positives is None else each.positives for each in counts],
         rules=list(table.excluded),
         excluded=excluded,
         cells=cells,
@@ -57,7 +61,7 @@ def count_noised(site: Site, plan: Plan, request: NoisedStatisticsRequest) -> No
     if epsilon is None:
         raise PolicyRefusal("the plan of this run states no epsilon")
     table, told, asked = _open(site, plan)
-    question = [plan.data.source, plan.task, plan.label, plan.modalities, plan.statistics.model_dump(mode="json")]
+    question = [plan.data.source, plan.task, plan.label_names, plan.modalities, plan.statistics.model_dump(mode="json")]
     rows = [site.settings.data.by, site.settings.data.values, table.digest]
     each = shares(epsilon, len(asked.labels), len(asked.features))
     mechanisms = [
@@ -105,15 +109,35 @@ def _open(site: Site, plan: Plan) -> tuple[Table, Layout, Layout]:
     return table, asked if policy.described(site.settings.policy) else Layout(asked.labels, ()), asked
 
 
-def _patients(people: int, counts: ClassCounts, minimum: int) -> int | None:
+def _answers(site: Site, plan: Plan, table: Table, minimum: int) -> list[ClassCounts]:
+    """Count the known answers to each label, and the positive ones.
+
+    Nothing is told of a label whose answer is unknown of few people. Of several labels that exclude each other no
+    positives are told where one is small, or all others together: their sum is known.
+    """
+    found = []
+    for label, column in zip(plan.label_names, plan.label_columns, strict=True):
+        unknown = np.unique(table.patients[table.answers[:, column] == NONE])
+        rows = site.about(plan, label)
+        counts = class_counts(rows.labels, rows.patients, minimum)
+        found.append(counts if suppress(len(unknown), minimum) is not None else ClassCounts(None, None))
+    if len(found) > 1 and tasks.find(plan.task).kind == "multiclass":
+        rest = np.unique(table.patients[table.labels == 0])
+        if suppress(len(rest), minimum) is None or any(each.positives is None for each in found):
+            return [ClassCounts(each.total, None) for each in found]
+    return found
+
+
+def _patients(people: int, stays: int | None, counts: Sequence[ClassCounts], minimum: int) -> int | None:
     """Return how many people there are, or None where with the other counts it would tell a small one.
 
     Less the stays or the positives, it would tell how many came back or did not have the outcome. And of
     few people with several stays, a class or cell just large enough would tell how many are not in it.
     """
-    if counts.total is None or (people < counts.total and people < 2 * minimum):
+    if stays is None or (people < stays and people < 2 * minimum):
         return None
-    others = [count for count in (0, counts.total, counts.positives) if count is not None]
+    shown = (count for each in counts for count in (each.total, each.positives))
+    others = [0, stays, *(count for count in shown if count is not None)]
     told = all(suppress(abs(people - other), minimum) is not None for other in others)
     return people if told else None
 

@@ -139,7 +139,7 @@ def _write(scoring: Scoring, models: Sequence[str], to: Path) -> Predicted:
         "row": np.tile(np.arange(1, n + 1), each),
         "hours": np.tile(cohort.hours, each),
         "model": np.repeat(list(chosen), n),
-        **{f"probability_{name}": scores[:, place] for place, name in enumerate(cohort.label_names)},
+        **{f"probability_{name}": scores[:, place] for place, name in enumerate(run.plan.label_names)},
         "model_digest": np.repeat([digest_of(files) for files in chosen.values()], n),
         "plan_digest": np.repeat(run.plan.digest, n * each),
     }

@@ -15,10 +15,14 @@ from common.serialization import digest, digest_json, parse
 
 
 class ReleasedModel(BaseModel):
-    """A model file; a name has one a seed and held-out fold."""
+    """A model file; a name has one a seed and held-out fold, trees one a label, too.
+
+    A network answers all labels and has none of its own.
+    """
 
     model_config = ConfigDict(frozen=True)
     name: str
+    label: str
     seed: int
     fold: int
     file: str

@@ -80,10 +80,15 @@ class Scoring:
             )
 
     def probabilities(self, models: Sequence[ReleasedModel]) -> NDArray[np.float64]:
-        """Return the mean of some models; (n, k) float64, NaN for labels that trees were not trained on."""
-        each = [self._network_says(one) if one.is_network else self._trees_say(one) for one in models]
-        mean: NDArray[np.float64] = np.mean(each, axis=0)
-        return mean
+        """Return the mean of some models for each label of the plan; (n, k) float64, NaN where none answers it."""
+        labels = self.run.plan.label_names
+        found = np.full((len(self.cohort), len(labels)), np.nan)
+        if networks := [self._network_says(one) for one in models if one.is_network]:
+            found = np.mean(networks, axis=0)
+        for place, label in enumerate(labels):
+            if trees := [self._trees_say(one) for one in models if one.label == label]:
+                found[:, place] = np.mean(trees, axis=0)
+        return found
 
     def _trees_say(self, model: ReleasedModel) -> NDArray[np.float64]:
         from common.boosting.scoring import probability, score
@@ -92,10 +97,8 @@ class Scoring:
         features, _ = self._features
         parts = [features.values[:, self._seen_of_table(model.name)]]
         parts += [self._embedding(stage, model.seed, model.fold) for stage in self._stages(model.name)]
-        found = np.full(self.cohort.labels.shape, np.nan)
         seen = np.ascontiguousarray(np.hstack(parts), np.float32)
-        found[:, self.run.plan.label_column] = probability(score(trees.segments, trees.header, seen))
-        return found
+        return probability(score(trees.segments, trees.header, seen))
 
     def _network_says(self, model: ReleasedModel) -> NDArray[np.float64]:
         from client.training.network_rounds import predict

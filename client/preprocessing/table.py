@@ -1,4 +1,4 @@
-"""What trees are trained on: one row of numbers each, for one label."""
+"""What trees are trained on: one row of numbers each."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from common.serialization import digest_json
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Rows whose answer is known.
+    """Rows with a known answer: to one label, or to any of several.
 
     Attributes
     ----------
@@ -30,14 +30,14 @@ class Table:
     features : (n, f) float32
         NaN is missing; never infinite.
     labels : (n,) int8
-        0 or 1.
+        0 or 1; of several labels whether any is 1.
     answers : (n, k) int8
-        To all questions of the task, of which ``labels`` is one: 1, 0, or -1 unknown.
+        To all questions of the task: 1, 0, or -1 unknown.
     feature_names, units : tuple of f str
     modalities : tuple of f str
         Of which modality, or which features stage, each column is.
     references : mapping of str to (n,) float64
-        Published scores: probability of label 1, NaN is none.
+        Published scores: probability of the task's first label, NaN is none.
     excluded : mapping of str to Lost
         Inclusion rule to what it took away.
     digest : str
@@ -116,20 +116,28 @@ class Table:
             excluded=dict(self.excluded),
         )
 
+    def about(self, label: int) -> Table:
+        """Return the rows that know the answer to a label of the task, and that answer; there may be none."""
+        answers = self.answers[:, label]
+        known = answers != NONE
+        rows = self if known.all() else self.select(known)
+        references = dict(rows.references) if label == 0 else {}
+        return replace(rows, labels=answers[known], references=references, excluded=dict(rows.excluded))
+
     @property
     def schema_digest(self) -> str:
         """SHA-256 of names and units in order: equal at two sites when their columns mean the same."""
         return digest_json([list(self.feature_names), list(self.units)])
 
 
-def build(cohort: Cohort, label: int, *, for_trees: bool = True, may_lack: Collection[str] = ()) -> Table:
+def build(cohort: Cohort, labels: Sequence[int], *, for_trees: bool = True, may_lack: Collection[str] = ()) -> Table:
     """Take the rows with a known answer; for features see :func:`client.preprocessing.columns.columns`.
 
     Parameters
     ----------
     cohort : Cohort
-    label : int
-        Column of the label.
+    labels : sequence of int
+        Columns of the labels; of several a row knows any.
     for_trees : bool
         Whether trees are grown on it; otherwise there need not be any columns.
     may_lack : collection of str, optional
@@ -140,10 +148,11 @@ def build(cohort: Cohort, label: int, *, for_trees: bool = True, may_lack: Colle
     DataError
         No row's answer is known; or trees have nothing to learn from, or nobody has a modality.
     """
-    answers = cohort.labels[:, label]
-    known = answers != NONE
+    answers = cohort.labels[:, list(labels)]
+    known = (answers != NONE).any(axis=1)
     if not known.any():
-        raise DataError(f"no row has a known answer to '{cohort.label_names[label]}'", file="cohort", field="labels")
+        names = " or ".join(f"'{cohort.label_names[label]}'" for label in labels)
+        raise DataError(f"no row has a known answer to {names}", file="cohort", field="labels")
     features, modalities = columns(cohort, needed=for_trees, may_lack=may_lack)
     excluded = dict(cohort.excluded)
     if not known.all():
@@ -151,12 +160,12 @@ def build(cohort: Cohort, label: int, *, for_trees: bool = True, may_lack: Colle
     return Table(
         patients=cohort.patients[known],
         features=features.values[known],
-        labels=answers[known],
+        labels=(answers[known] == 1).any(axis=1).astype(np.int8),
         answers=cohort.labels[known],
         feature_names=features.names,
         units=features.units,
         modalities=modalities,
-        references={name: score[known] for name, score in cohort.references.items()} if label == 0 else {},
+        references={name: score[known] for name, score in cohort.references.items()} if 0 in labels else {},
         excluded=excluded,
         digest=cohort.digest,
         synthetic=cohort.synthetic,

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from common import extensions
 from common.exceptions import ConfigurationError, DataError, ResamplingError
+from common.messages import ONE_CLASS
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +99,7 @@ def check_fold(features: NDArray[np.float32], labels: NDArray[np.int8]) -> int:
     smaller = int(np.bincount(labels, minlength=2).min())
     if smaller == 0:
         raise ResamplingError(
-            "the training fold is empty or holds one class only; widen the site's cohort or leave the site out",
-            public="the training fold is empty or holds one class only",
+            f"{ONE_CLASS}; widen the site's cohort, or leave the label or the site out",
+            public=ONE_CLASS,
         )
     return smaller

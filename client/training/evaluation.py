@@ -77,13 +77,14 @@ def evaluate(
     table: Table,
     probabilities: Probabilities,
     *,
+    label: str,
     site: str,
     seed: int,
     bootstraps: int,
     minimum_cell: int,
     share: Literal["summary", "curves"],
 ) -> EvaluateReply:
-    """Figures with patient-bootstrap intervals, and counts per score bin where shared.
+    """Figures of one label with patient-bootstrap intervals, and counts per score bin where shared.
 
     Nothing is told when a class among the held-out stays, or among the others, is of few people: its
     count could be worked out.
@@ -103,7 +104,8 @@ def evaluate(
     figures: dict[str, list[float]] = {metric: [] for metric in metrics.METRICS}
     negatives: list[int] = []
     positives: list[int] = []
-    if told and _both_classes(rows.labels, rows.labels.astype(np.float64)):
+    told = told and _both_classes(rows.labels, rows.labels.astype(np.float64))
+    if told:
         for scores in candidates.values():
             known = ~np.isnan(scores)
             labels, values, patients = rows.labels[known], scores[known], rows.patients[known]
@@ -115,12 +117,21 @@ def evaluate(
                 negatives += histogram.negatives.tolist()
                 positives += histogram.positives.tolist()
     return EvaluateReply(
+        labels=[label],
+        withheld=[] if told else [label],
         candidates=list(candidates),
         references=list(references),
         **figures,
         negatives=negatives,
         positives=positives,
     )
+
+
+def together(replies: Sequence[EvaluateReply]) -> EvaluateReply:
+    """Put the replies about several labels into one; all about the same candidates, none of them a reference."""
+    lists = ("labels", "withheld", *metrics.METRICS, "negatives", "positives")
+    joined = {name: [value for reply in replies for value in getattr(reply, name)] for name in lists}
+    return replies[0].model_copy(update=joined)
 
 
 def _both_classes(labels: NDArray[np.int8], scores: NDArray[np.float64]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -88,21 +88,41 @@ class Task:
         for metric in self.metrics:
             task_metrics.find(metric)
 
-    def label(self, name: str | None) -> int:
-        """Return a label's column; a task with one label needs no name.
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """All labels, in the order of their columns."""
+        return tuple(label.name for label in self.labels)
+
+    def column(self, name: str) -> int:
+        """Return a label's column.
 
         Raises
         ------
         PlanError
-            When there is no such label, or several and none is named.
+            When there is no such label; names the known ones.
         """
-        known = [label.name for label in self.labels]
-        if name is None and len(known) == 1:
-            return 0
-        if name not in known:
-            wrong = "several labels" if name is None else f"no label '{name}'"
-            raise PlanError(f"task '{self.name}' has {wrong}; key 'label' is one of {', '.join(known)}")
-        return known.index(name)
+        if name not in self.label_names:
+            raise PlanError(f"task '{self.name}' has no label '{name}'; its labels: {', '.join(self.label_names)}")
+        return self.label_names.index(name)
+
+    def chosen(self, labels: Literal["all"] | Sequence[str]) -> tuple[str, ...]:
+        """Return the labels that a plan names, or all; a task with one label needs none named.
+
+        Raises
+        ------
+        PlanError
+            When one is unknown or named twice, or there are several and none is named.
+        """
+        if labels == "all" or (not labels and len(self.labels) == 1):
+            return self.label_names
+        if not labels:
+            known = ", ".join(self.label_names)
+            raise PlanError(f"task '{self.name}' has several labels; key 'labels' is \"all\" or some of {known}")
+        for name in labels:
+            self.column(name)
+        if len(set(labels)) != len(labels):
+            raise PlanError("key 'labels' lists one twice")
+        return tuple(labels)
 
 
 def names() -> tuple[str, ...]:

@@ -68,7 +68,7 @@ def answer(all_lines: Sequence[Line], sites: Sequence[str], synthetic: Sequence[
         *(_per_site(best, own, count) if best and own and count else ()),
         *_averaging(federated, averaged),
         *_not_counted(best, own, sites, count),
-        *_synthetic(sites, synthetic),
+        *told_synthetic(sites, synthetic),
     ]
     averaging_wins = bool(federated and averaged and better(averaged, federated))
     return Answer(_headline(count, averaging_wins), tuple(sentences))
@@ -161,7 +161,8 @@ def _not_counted(best: Line | None, own: Line | None, sites: Sequence[str], coun
     return [f"Not counted, because figures are withheld or missing: {names}."]
 
 
-def _synthetic(sites: Sequence[str], synthetic: Sequence[str]) -> list[str]:
+def told_synthetic(sites: Sequence[str], synthetic: Sequence[str]) -> list[str]:
+    """Say which patients are invented."""
     if set(sites) <= set(synthetic):
         return ["The patients are synthetic: the figures say nothing about real ones."]
     names = ", ".join(synthetic)

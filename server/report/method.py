@@ -37,7 +37,8 @@ def measured(results: Results, plan: Plan, shown: Sequence[Line]) -> list[str]:
     task, folds = find(plan.task), plan.split.held_out
     held_out = f"fold{'s' if len(folds) > 1 else ''} {', '.join(map(str, folds))}{' in turn' if len(folds) > 1 else ''}"
     return [
-        f"Outcome: {plan.question.meaning}, for each {task.unit}. Prediction time: {task.prediction_time}.",
+        f"Outcome{'s' if len(plan.questions) > 1 else ''}: {_meanings(plan)}, for each {task.unit}. Prediction time: "
+        f"{task.prediction_time}.",
         f"Patients, not stays, are split into {plan.split.folds} folds at each site; held out: {held_out}. "
         "No patient is on both sides of a split.",
         _seeds(results, plan.seeds),
@@ -46,24 +47,28 @@ def measured(results: Results, plan: Plan, shown: Sequence[Line]) -> list[str]:
         _binning(shown),
         "Own local model: each site's patients under the model that site trained alone. Mean of local models: the "
         "average of the probabilities of all local models.",
-        f"Resampling of the training fold: {plan.resampling}. Agreed base score: {results.base_score:.4f}.",
+        f"Resampling of the training fold: {plan.resampling}. {_base_scores(results)}",
     ]
 
 
-def card(results: Results, plan: Plan, shown: Sequence[Line]) -> list[tuple[str, str]]:
-    """Say of the models what whoever is given one has to know (after Mitchell et al., Model cards, FAT* 2019)."""
+def card(results: Results, plan: Plan, shown: Sequence[Line], several: str = "") -> list[tuple[str, str]]:
+    """Say of the models what whoever is given one has to know (after Mitchell et al., Model cards, FAT* 2019).
+
+    Of ``several`` labels it is told how well it works.
+    """
     task, best = find(plan.task), leading(shown)
     figure = best.at(OVERALL) if best else None
     real = [site.name for site in results.sites if site.name not in results.synthetic]
     return [
-        ("Predicts", f"{plan.question.meaning}, for each {task.unit}. {task.prediction_time[0].upper()}"
+        ("Predicts", f"{_meanings(plan)}, for each {task.unit}. {task.prediction_time[0].upper()}"
                      f"{task.prediction_time[1:]}."),
         ("Made for", "Research on data like that of the sites below. It is no medical device and was not tried on "
                      "patients: do not decide on anybody's treatment by it."),
         ("Learnt from", f"{', '.join(plan.modalities)} of source {plan.data.source}, at "
                         f"{', '.join(site.name for site in results.sites)}"
                         + ("; all of them synthetic." if not real else ".")),
-        ("Works", f"{best.label}: AUROC {point(figure.value)} ({span(figure)}) on held-out patients of the same sites; "
+        ("Works", f"{several} Elsewhere it may be worse." if several else
+                  f"{best.label}: AUROC {point(figure.value)} ({span(figure)}) on held-out patients of the same sites; "
                   "elsewhere it may be worse." if best and figure else "The overall figures are withheld."),
         ("Privacy", f"epsilon = {results.privacy.epsilon:.3g} at delta = {results.privacy.delta:g} for "
                     f"{', '.join(stage.name for stage in results.privacy.stages)}; the others were trained without "
@@ -71,6 +76,16 @@ def card(results: Results, plan: Plan, shown: Sequence[Line]) -> list[tuple[str,
                     "learnt from."),
         ("Known by", "the SHA-256 of its file, in the table of models below; fedward-client predict checks it."),
     ]  # fmt: skip
+
+
+def _meanings(plan: Plan) -> str:
+    return "; ".join(label.meaning for label in plan.questions)
+
+
+def _base_scores(results: Results) -> str:
+    if len(results.base_scores) == 1:
+        return f"Agreed base score: {next(iter(results.base_scores.values())):.4f}."
+    return f"Agreed base scores: {', '.join(f'{label} {score:.4f}' for label, score in results.base_scores.items())}."
 
 
 def _seeds(results: Results, seeds: Sequence[int]) -> str:
@@ -82,7 +97,7 @@ def _seeds(results: Results, seeds: Sequence[int]) -> str:
         "curves are drawn from counts summed over the seeds."
     )
     ranges = []
-    for candidate in results.candidates:
+    for candidate in results.candidates if len(results.base_scores) == 1 else ():
         values = [score.auroc.value for score in candidate.scores if score.site == OVERALL and score.auroc]
         if candidate.kind == "federated" and values:
             ranges.append(f"{federated_label(candidate.name)} {point(min(values))} to {point(max(values))}")

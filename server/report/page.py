@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,11 +17,12 @@ from common.page_style import QUIET
 from common.plan import Plan, from_json
 from common.serialization import parse, write_atomic
 from common.tasks.base import find
-from server.report import description, distributions, method, plots, privacy, tables
+from server.report import description, distributions, labels, method, plots, privacy, tables
 from server.report.answer import answer, leading, point, span, tally
+from server.report.labels import View
 from server.report.plots import Plot
 from server.report.style import CSS
-from server.report.summary import Line, federated_label, like, lines, local_lines, of_kind, pictured, several
+from server.report.summary import Line, federated_label, like, local_lines, of_kind, pictured, several
 from server.report.tables import Cell, Row
 from server.report.template import PAGE
 from server.results import OVERALL, Results
@@ -47,6 +48,35 @@ class Section:
     categories: list[Row]
 
 
+@dataclass(frozen=True)
+class Together:
+    """All labels side by side: the models of all sites together, and the others."""
+
+    plot: Plot | None
+    federated: list[Line]
+    figures: list[Row]
+    others: list[Line]
+    further: list[Row]
+
+
+@dataclass(frozen=True)
+class OfLabel:
+    """What is shown of one label."""
+
+    name: str
+    note: str
+    lines: tuple[Line, ...]
+    has_reference: bool
+    auroc: list[Row]
+    further: list[tuple[str, list[Row]]]
+    networks: list[tuple[str, list[Row]]]
+    pictured: tuple[Line, ...]
+    several: bool
+    curves: list[Plot]
+    forest: Plot | None
+    matrix: list[Row]
+
+
 def write(results: Results, folder: Path) -> Path:
     """Write ``report.html`` into a run's folder, atomically, and return its path."""
     path = folder / "report.html"
@@ -66,37 +96,33 @@ def render(results: Results) -> str:
     """
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     plan = from_json(results.plan)
-    shown = lines(results, plan)
+    views = labels.views(results, plan)
+    shown, several = views[0].lines, len(views) > 1
     sites = tuple(site.name for site in results.sites)
+    units = f"{find(plan.task).unit}s"
+    told = labels.answer(views, sites, results.synthetic) if several else answer(shown, sites, results.synthetic)
+    figures = labels.tiles(views, sites) if several else _figures(shown, sites)
     return environment.from_string(PAGE).render(
         css=Markup(CSS),
         results=results,
         label=method.label(results),
         plan=plan,
         plan_text="\n".join(_settings(parse(results.plan))),
-        units=f"{find(plan.task).unit}s",
-        outcome=tables.outcome_heading(plan.question),
+        units=units,
+        outcomes=[one.name.replace("_", " ") if several else tables.outcome_heading(one) for one in plan.questions],
         seeds=len(plan.seeds),
         sites=list(sites),
-        lines=shown,
-        has_reference=bool(of_kind(shown, "reference")),
         facts=_facts(results, plan),
-        answer=answer(shown, sites, results.synthetic),
-        tiles=_tiles(results, shown, sites, f"{find(plan.task).unit}s"),
-        auroc=tables.figures(shown, sites, "auroc"),
-        further=[(name, tables.figures(shown, sites, key)) for key, name in METRICS.items() if key != "auroc"],
+        answer=told,
+        tiles=[*figures, *_sizes(results, sites, units)],
         metric_notes=METRIC_NOTES,
         metrics=list(METRICS.values()),
-        networks=tables.networks(shown) if plan.encoders else [],
-        pictured=pictured(shown),
-        several=several(shown),
-        curves=_curves(pictured(shown)),
-        forest=_forest(pictured(shown), sites),
+        together=_together(views) if several else None,
+        views=[_of_label(results, plan, view, sites) for view in views],
         privacy=privacy.section(results, plan),
-        matrix=_matrix(results, plan, shown, sites),
         histories=_histories(results, plan, shown),
-        cohort=tables.cohort(results),
-        description=_description(results, sites, f"{find(plan.task).unit}s"),
+        cohort=tables.cohort(results, plan.label_names),
+        description=_description(results, sites, units),
         site_key=_site_key(sites),
         number_heads=["Feature", "Missing", "Mean", *description.QUANTILE_HEADS],
         excluded=tables.excluded(results),
@@ -104,8 +130,8 @@ def render(results: Results) -> str:
         absences=tables.absences(results.stages),
         models=tables.models(results),
         versions=[Row(name, (Cell(version),)) for name, version in sorted(results.versions.items())],
-        measured=method.measured(results, plan, shown),
-        card=method.card(results, plan, shown),
+        measured=method.measured(results, plan, [line for view in views for line in view.lines]),
+        card=method.card(results, plan, shown, told.headline if several else ""),
         credits=method.attributions(results, plan),
     )
 
@@ -122,7 +148,34 @@ def _facts(results: Results, plan: Plan) -> list[tuple[str, str]]:
     ]
 
 
-def _tiles(results: Results, shown: tuple[Line, ...], sites: tuple[str, ...], units: str) -> list[Row]:
+def _together(views: Sequence[View]) -> Together:
+    columns = [labels.candidates(views, federated=which) for which in (True, False)]
+    federated, others = (labels.figures(views, each) for each in columns)
+    return Together(labels.picture(views), columns[0], federated, columns[1], others if columns[1] else [])
+
+
+def _of_label(results: Results, plan: Plan, view: View, sites: tuple[str, ...]) -> OfLabel:
+    shown, one = view.lines, len(plan.label_names) == 1
+    curves, forest = _curves(pictured(shown)), _forest(pictured(shown), sites)
+    best = leading(shown)
+    figure = best.at(OVERALL) if best else None
+    return OfLabel(
+        name=view.name.replace("_", " "),
+        note=f"{view.meaning}; AUROC {point(figure.value)}, {best.label}" if best and figure else view.meaning,
+        lines=shown,
+        has_reference=bool(of_kind(shown, "reference")),
+        auroc=tables.figures(shown, sites, "auroc"),
+        further=[(name, tables.figures(shown, sites, key)) for key, name in METRICS.items() if key != "auroc"],
+        networks=tables.networks(shown) if plan.encoders else [],
+        pictured=pictured(shown),
+        several=several(shown),
+        curves=curves if one else [labels.apart(plot, view.name) for plot in curves],
+        forest=forest if one or forest is None else labels.apart(forest, view.name),
+        matrix=_matrix(labels.about(results, view.name), plan, shown, sites),
+    )
+
+
+def _figures(shown: tuple[Line, ...], sites: tuple[str, ...]) -> list[Row]:
     best = leading(shown)
     own = like(shown, best, "local")
     figure = best.at(OVERALL) if best else None
@@ -134,6 +187,11 @@ def _tiles(results: Results, shown: tuple[Line, ...], sites: tuple[str, ...], un
         tiles.append(Row("sites better off than alone", (Cell(f"{len(count.helped)} of {len(count.sites)}"),)))
         gain = f"{count.mean_gain:+.3f}".replace("-", "−")
         tiles.append(Row("AUROC, mean change over a site's own model", (Cell(gain),)))
+    return tiles
+
+
+def _sizes(results: Results, sites: tuple[str, ...], units: str) -> list[Row]:
+    tiles = []
     noised = description.noised(results)
     stays = [site.patients if noised else site.stays for site in results.sites]
     known = sum(stay for stay in stays if stay is not None)
@@ -190,7 +248,8 @@ def _histories(results: Results, plan: Plan, shown: tuple[Line, ...]) -> list[Pl
     if plots.tell_losses(trees):
         text = (
             "Of the model each round started from, at the sites of that round: a strategy that visits one site at a "
-            "time zigzags. Line and band: mean and range over seeds and folds."
+            "time zigzags. Line and band: mean and range over seeds and folds"
+            + (" and labels." if len(plan.label_names) > 1 else ".")
         )
         found.append(Plot("Loss by round", text, Markup(plots.training(trees, styles))))
     for name in (stage.name for stage in plan.encoders):

@@ -204,4 +204,4 @@ def _own_models(local: Sequence[Candidate], federated: Sequence[Candidate], boot
         figures = {name: Interval(value=f.value, low=f.low, high=f.high) for name, f in found.items()}
         negatives, positives = tuple(total.negatives.tolist()), tuple(total.positives.tolist())
         scores.append(Score(site=OVERALL, seed=seed, negatives=negatives, positives=positives, **figures))
-    yield Candidate(name="own local model", kind="local", scores=tuple(scores))
+    yield Candidate(name="own local model", label=local[0].label, kind="local", scores=tuple(scores))

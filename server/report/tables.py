@@ -9,7 +9,7 @@ from common.metrics import METRICS
 from common.tasks.base import Label
 from server.report.answer import point, span
 from server.report.summary import HIGHER_IS_BETTER, Line
-from server.results import OVERALL, Results, StageHistory
+from server.results import OVERALL, Answers, Results, StageHistory
 
 WITHHELD, ABSENT = "withheld", "–"
 
@@ -71,30 +71,37 @@ def cross_site(lines: Sequence[Line], sites: Sequence[str]) -> list[Row]:
     ]
 
 
-def cohort(results: Results) -> list[Row]:
+def cohort(results: Results, labels: Sequence[str]) -> list[Row]:
     """Count patients, stays and outcomes of every site, and their sums where all are known; mark invented ones."""
     rows = []
     noised = results.description is not None and results.description.epsilon is not None
     for site in results.sites:
         name = f"{site.name} (SYNTHETIC)" if site.name in results.synthetic else site.name
         if not site.counted:
-            rows.append(Row(name, (Cell(ABSENT),) * 3))
+            rows.append(Row(name, (Cell(ABSENT),) * (2 + len(labels))))
             continue
-        if noised and site.patients is not None and site.positives is not None:
-            share = _share(site.positives, site.patients)
-            rows.append(Row(name, (Cell(f"≈ {site.patients:,}"), Cell(ABSENT), Cell(f"≈ {site.positives:,}", share))))
+        outcomes = tuple(_outcome(site.answers[label], "≈ " if noised else "") for label in labels)
+        if noised and site.patients is not None:
+            rows.append(Row(name, (Cell(f"≈ {site.patients:,}"), Cell(ABSENT), *outcomes)))
             continue
-        rows.append(Row(name, (
-            small(site.patients, results.minimum_cell),
-            small(site.stays, results.minimum_cell),
-            # A count of outcomes is also withheld when those without the outcome are few.
-            withheld() if site.positives is None else Cell(f"{site.positives:,}", _share(site.positives, site.stays)),
-        )))  # fmt: skip
-    totals = [_total(getattr(site, name) for site in results.sites) for name in ("patients", "stays", "positives")]
+        whole = (small(site.patients, results.minimum_cell), small(site.stays, results.minimum_cell))
+        rows.append(Row(name, (*whole, *outcomes)))
+    totals = [_total(getattr(site, name) for site in results.sites) for name in ("patients", "stays")]
+    totals += [
+        _total(site.answers[label].positives if label in site.answers else None for site in results.sites)
+        for label in labels
+    ]
     unknown = withheld() if all(site.counted for site in results.sites) and not noised else Cell(ABSENT)
     about = "≈ " if noised else ""
     cells = tuple(unknown if total is None else Cell(f"{about}{total:,}") for total in totals)
     return [*rows, Row("All sites", cells)] if len(results.sites) > 1 else rows
+
+
+def _outcome(answers: Answers, about: str) -> Cell:
+    """Show how many have an outcome; also withheld when those without it are few."""
+    if answers.positives is None:
+        return withheld()
+    return Cell(f"{about}{answers.positives:,}", _share(answers.positives, answers.known))
 
 
 def excluded(results: Results) -> list[Row]:
@@ -128,10 +135,12 @@ def exchanges(stages: Sequence[StageHistory]) -> list[Row]:
 def absences(stages: Sequence[StageHistory]) -> list[Row]:
     """Tell who was missing from which rounds, and why."""
     rounds: dict[tuple[str, str, str], list[int]] = {}
+    several = len({stage.label for stage in stages if stage.label}) > 1
     for stage in stages:
         for r in stage.rounds:
             for site, reason in sorted(r.missing.items()):
-                where = f"{stage.name}, seed {stage.seed}, fold {stage.fold}"
+                of = f"{stage.name}, {stage.label}" if stage.label and several else stage.name
+                where = f"{of}, seed {stage.seed}, fold {stage.fold}"
                 rounds.setdefault((site, where, reason), []).append(r.number)
     return [
         Row(site, (Cell(f"{where}, {_rounds(numbers)}"), Cell(reason)))
@@ -143,7 +152,7 @@ def models(results: Results) -> list[Row]:
     """List model files with their digests."""
     return [
         Row(model.name, (
-            Cell(f"{model.seed}"), Cell(f"{model.fold}"),
+            Cell(model.label or ABSENT), Cell(f"{model.seed}"), Cell(f"{model.fold}"),
             Cell(f"{model.trees:,}" if model.trees else ABSENT), Cell(size(model.bytes)),
             Cell(model.file, code=True), Cell(model.digest, code=True),
         ))

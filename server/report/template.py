@@ -6,9 +6,9 @@ PAGE = """
 <thead><tr>{% for cell in head %}<th scope="col">{{ cell }}</th>{% endfor %}</tr></thead>
 {{ body(rows) }}</table></div>
 {%- endmacro -%}
-{%- macro figures(caption, rows) -%}
-<div class="scroll"><table class="overall" aria-label="{{ caption }}">
-<thead><tr><th scope="col">Held-out patients of</th>
+{%- macro figures(caption, rows, lines, of="Held-out patients of", look="overall") -%}
+<div class="scroll"><table class="{{ look }}" aria-label="{{ caption }}">
+<thead><tr><th scope="col">{{ of }}</th>
 {%- for line in lines %}
 <th scope="col"><span class="swatch" style="background:{{ line.color }}"></span>{{ line.label }}</th>
 {%- endfor %}</tr></thead>
@@ -28,6 +28,56 @@ PAGE = """
 {%- for line in key %}<li><i style="background:{{ line.color }}"></i>{{ line.label }}</li>{% endfor %}</ul>
 {%- endif -%}
 </figcaption>{{ svg }}</figure>
+{%- endmacro -%}
+{%- macro of_label(view, suffix) -%}
+{%- set of = ", " ~ view.name if suffix else "" -%}
+<section id="figures{{ suffix }}">
+<h2>Who predicts best, and where</h2>
+<p class="lead">AUROC with its 95 % interval on patients no model was trained on. The highest figure of a row is bold
+{%- if view.has_reference %}; the published score is left out of that, because it covers only the patients that have it
+{%- endif %}.</p>
+{{ figures("AUROC" ~ of, view.auroc, view.lines) }}
+{% for name, rows in view.further %}
+<details><summary>{{ name }}<small>{{ metric_notes[name] }}</small></summary>
+{{ figures(name ~ of, rows, view.lines) }}</details>
+{% endfor %}
+</section>
+
+{% if view.networks %}
+<section id="networks{{ suffix }}">
+<h2>Networks, alone and together</h2>
+<p class="lead">Each network as sites trained it alone, together, and on all rows in one place where a simulation can;
+over all held-out patients. The best of a column is bold.</p>
+{% for name, rows in view.networks %}
+<h3>{{ name }}</h3>
+{{ table("Figures of " ~ name ~ of, ["Trained"] + metrics, rows) }}
+{% endfor %}
+</section>
+{% endif %}
+
+{% if view.curves or view.forest %}
+<section id="plots{{ suffix }}">
+<h2>All held-out patients together</h2>
+<p class="lead">
+{%- if view.curves %}Drawn from counts of stays per score bin, summed over sites
+{%- if seeds > 1 %} and over {{ seeds }} seeds{% endif %}. No patient's score left a site.
+{%- else %}The plan shares figures only, so there are no counts to draw curves from.{% endif %}
+{%- if view.several %} Of several models, those of all sites together are drawn.{% endif %}</p>
+<div class="plots">
+{% for figure in view.curves %}{{ plot(figure.title, figure.text, figure.svg) }}{% endfor %}
+{% if view.forest %}{{ plot(view.forest.title, view.forest.text, view.forest.svg, view.pictured) }}{% endif %}
+</div>
+</section>
+{% endif %}
+
+{% if view.matrix %}
+<section id="matrix{{ suffix }}">
+<h2>Every model at every site</h2>
+<p class="lead">AUROC of the model in the row on the patients of the site in the column; darker is better.
+Framed: a site's own model at home. A row that stays dark is a model that travels well.</p>
+{{ table("AUROC of every model at every site" ~ of, ["Model"] + ["All patients"] + sites, view.matrix, "heat") }}
+</section>
+{% endif %}
 {%- endmacro -%}
 <!doctype html>
 <html lang="en">
@@ -51,51 +101,26 @@ PAGE = """
 </header>
 <main>
 
-<section id="figures">
-<h2>Who predicts best, and where</h2>
-<p class="lead">AUROC with its 95 % interval on patients no model was trained on. The highest figure of a row is bold
-{%- if has_reference %}; the published score is left out of that, because it covers only the patients that have it
-{%- endif %}.</p>
-{{ figures("AUROC", auroc) }}
-{% for name, rows in further %}
-<details><summary>{{ name }}<small>{{ metric_notes[name] }}</small></summary>{{ figures(name, rows) }}</details>
-{% endfor %}
+{% if together %}
+<section id="labels">
+<h2>Which label is predicted by what</h2>
+<p class="lead">AUROC over all held-out patients with its 95 % interval; the highest of a row is bold. The mean over
+labels has no interval, because the counts do not tell which patients have several; means compare when they are over
+the same labels.</p>
+{% if together.plot %}<div class="wide">{{ plot(together.plot.title, together.plot.text, together.plot.svg,
+together.federated) }}</div>{% endif %}
+{{ figures("AUROC by label", together.figures, together.federated, "Label", "total") }}
+{% if together.further %}<details><summary>Alone, averaged and pooled<small>the same figures of the other candidates
+</small></summary>{{ figures("AUROC by label of the others", together.further, together.others, "Label", "total") }}
+</details>{% endif %}
 </section>
-
-{% if networks %}
-<section id="networks">
-<h2>Networks, alone and together</h2>
-<p class="lead">Each network as sites trained it alone, together, and on all rows in one place where a simulation can;
-over all held-out patients. The best of a column is bold.</p>
-{% for name, rows in networks %}
-<h3>{{ name }}</h3>
-{{ table("Figures of " ~ name, ["Trained"] + metrics, rows) }}
-{% endfor %}
-</section>
-{% endif %}
-
-{% if curves or forest %}
-<section id="plots">
-<h2>All held-out patients together</h2>
-<p class="lead">
-{%- if curves %}Drawn from counts of stays per score bin, summed over sites
-{%- if seeds > 1 %} and over {{ seeds }} seeds{% endif %}. No patient's score left a site.
-{%- else %}The plan shares figures only, so there are no counts to draw curves from.{% endif %}
-{%- if several %} Of several networks, those of all sites together are drawn.{% endif %}</p>
-<div class="plots">
-{% for figure in curves %}{{ plot(figure.title, figure.text, figure.svg) }}{% endfor %}
-{% if forest %}{{ plot(forest.title, forest.text, forest.svg, pictured) }}{% endif %}
-</div>
-</section>
-{% endif %}
-
-{% if matrix %}
-<section id="matrix">
-<h2>Every model at every site</h2>
-<p class="lead">AUROC of the model in the row on the patients of the site in the column; darker is better.
-Framed: a site's own model at home. A row that stays dark is a model that travels well.</p>
-{{ table("AUROC of every model at every site", ["Model"] + ["All patients"] + sites, matrix, "heat") }}
-</section>
+<section id="each">
+<h2>Label by label</h2>
+{% for view in views %}<details><summary>{{ view.name }}<small>{{ view.note }}</small></summary>
+{{ of_label(view, "-" ~ loop.index) }}</details>
+{% endfor %}</section>
+{% else %}
+{{ of_label(views[0], "") }}
 {% endif %}
 
 {% if histories %}
@@ -125,7 +150,7 @@ Framed: a site's own model at home. A row that stays dark is a model that travel
 {%- if results.description and results.description.epsilon %} Counts carry noise; {{ units }} were not counted.
 {%- else %} Counts from 1 to {{ results.minimum_cell - 1 }} are
 withheld by each site, and counts from which one could be worked out.{% endif %}</p>
-{{ table("Sites", ["Site", "Patients", units[0] | upper ~ units[1:], outcome], cohort,
+{{ table("Sites", ["Site", "Patients", units[0] | upper ~ units[1:]] + outcomes, cohort,
          "total" if cohort | length > sites | length else "") }}
 </section>
 
@@ -178,7 +203,7 @@ withheld by each site, and counts from which one could be worked out.{% endif %}
 <details><summary>Model card<small>what whoever is given a model has to know</small></summary>
 <ul class="notes">{% for term, text in card %}<li><b>{{ term }}:</b> {{ text }}</li>{% endfor %}</ul></details>
 <details><summary>Models<small>files in the run's folder</small></summary>
-{{ table("Models", ["Model", "Seed", "Fold", "Trees", "Size", "File", "SHA-256"], models, "text") }}</details>
+{{ table("Models", ["Model", "Label", "Seed", "Fold", "Trees", "Size", "File", "SHA-256"], models, "text") }}</details>
 <details><summary>Plan<small>SHA-256 <code>{{ results.plan_digest }}</code></small></summary>
 <pre>{{ plan_text }}</pre></details>
 <details><summary>Versions</summary>{{ table("Versions", ["Software", "Version"], versions, "text") }}</details>

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 
 from pydantic import BaseModel, ConfigDict
@@ -9,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from common.boosting.model import Model, ModelHeader
 from common.boosting.transfer import pack
 from common.exceptions import CheckpointError
-from common.messages import BoostReply, BoostRequest
+from common.messages import ONE_CLASS, BoostReply, BoostRequest
 from common.plan import Repetition
 from common.stages import BoostingStage
 from server.results import Round, StageHistory
@@ -27,27 +29,38 @@ class FinishedRound(BaseModel):
     model: str
 
 
-def run(study: Study, stage: BoostingStage, header: ModelHeader, repetition: Repetition) -> tuple[Model, StageHistory]:
-    """Grow one model over all rounds of the stage.
+def run(
+    study: Study, stage: BoostingStage, label: str, header: ModelHeader, repetition: Repetition
+) -> tuple[Model, StageHistory]:
+    """Grow one model for a label over all rounds of the stage.
+
+    A site that has one class of it only is asked once a repetition.
 
     Raises
     ------
     QuorumError
         Too few sites were left in a round.
     """
-    strategy, chain = base.find(stage.strategy), chain_name(stage.name, repetition)
-    model, rounds = Model(header), []
+    chain = chain_name(stage.name, repetition, study.named(label))
+    work = _Work(study, stage, base.find(stage.strategy), label, repetition)
+    model, rounds = Model(header), list[Round]()
     for number in range(1, stage.rounds + 1):
         key = f"boosting/{chain}/{number}"
         finished = study.checkpoint.recall(key, FinishedRound)
         if finished is None:
-            finished = _exchange(study, stage, strategy, repetition, model, number)
+            finished = work.exchange(model, number, _unable(rounds))
             study.checkpoint.keep(key, finished)
         model = _grown(model, finished, key)
         rounds.append(finished.round)
-        study.tracking.round(stage.name, repetition, finished.round)
+        study.tracking.round(stage.name, repetition, finished.round, study.named(label))
         study.progress.step(chain, number)
-    return model, StageHistory(name=stage.name, seed=repetition.seed, fold=repetition.fold, rounds=tuple(rounds))
+    seed, fold = repetition
+    return model, StageHistory(name=stage.name, label=label, seed=seed, fold=fold, rounds=tuple(rounds))
+
+
+def _unable(rounds: Sequence[Round]) -> dict[str, str]:
+    """Return the sites that have said that they have one class only, and what they said."""
+    return {site: reason for one in rounds for site, reason in one.missing.items() if reason == f"refused: {ONE_CLASS}"}
 
 
 def _grown(model: Model, finished: FinishedRound, key: str) -> Model:
@@ -58,40 +71,54 @@ def _grown(model: Model, finished: FinishedRound, key: str) -> Model:
     return model
 
 
-def _exchange(
-    study: Study, stage: BoostingStage, strategy: BoostingStrategy, repetition: Repetition, model: Model, number: int
-) -> FinishedRound:
-    chain = chain_name(stage.name, repetition)
-    sites = study.members.names
+@dataclass(frozen=True, eq=False)
+class _Work:
+    """What the rounds of one label and repetition have in common."""
 
-    @cache  # sites that hold the same model get the same request
-    def upon(held: str | None) -> BoostRequest:
-        return BoostRequest(
-            **pack([(model, held)]),
-            seed=repetition.seed,
-            fold=repetition.fold,
-            round=number,
-            stage=stage.name,
-            learning_rate=strategy.learning_rate(study.plan.trees.learning_rate, len(sites)),
-            trees_wanted=stage.trees_per_round,
+    study: Study
+    stage: BoostingStage
+    strategy: BoostingStrategy
+    label: str
+    repetition: Repetition
+
+    def exchange(self, model: Model, number: int, unable: Mapping[str, str]) -> FinishedRound:
+        """Ask the sites of a round for trees on top of a model, but those that are unable to grow any."""
+        study, stage = self.study, self.stage
+        named = study.named(self.label)
+        chain = chain_name(stage.name, self.repetition, named)
+        able = [site for site in study.members.names if site not in unable]
+
+        @cache  # sites that hold the same model get the same request
+        def upon(held: str | None) -> BoostRequest:
+            return BoostRequest(
+                **pack([(model, held)]),
+                label=self.label,
+                seed=self.repetition.seed,
+                fold=self.repetition.fold,
+                round=number,
+                stage=stage.name,
+                learning_rate=self.strategy.learning_rate(study.plan.trees.learning_rate, len(study.members.names)),
+                trees_wanted=stage.trees_per_round,
+            )
+
+        def request(site: str, whole: bool) -> BoostRequest:
+            return upon(None if whole else study.held(site, chain, model))
+
+        answers = study.ask_with_models(
+            self.strategy.participants(number, able),
+            request,
+            BoostReply,
+            what=", ".join([stage.name, *filter(None, [named]), str(self.repetition), f"round {number}"]),
+            check=lambda _, reply: study.check_trees(reply.trees, stage.name, stage.trees_per_round),
+            lost=unable,
         )
-
-    def request(site: str, whole: bool) -> BoostRequest:
-        return upon(None if whole else study.held(site, chain, model))
-
-    answers = study.ask_with_models(
-        strategy.participants(number, sites),
-        request,
-        BoostReply,
-        what=f"{stage.name}, {repetition}, round {number}",
-        check=lambda _, reply: study.check_trees(reply.trees, stage.name, stage.trees_per_round),
-    )
-    for site in answers.replies:
-        study.now_holds(site, chain, model)
-    trees = strategy.aggregate({site: reply.trees for site, reply in answers.replies.items()})
-    losses = {site: (reply.training_loss, reply.held_out_loss) for site, reply in answers.replies.items()}
-    return FinishedRound(
-        round=record(number, answers, losses),
-        trees=tuple(tree.decode() for tree in trees),
-        model=(model.append(trees) if trees else model).digest,
-    )
+        for site in answers.replies:
+            study.now_holds(site, chain, model)
+        trees = self.strategy.aggregate({site: reply.trees for site, reply in answers.replies.items()})
+        losses = {site: (reply.training_loss, reply.held_out_loss) for site, reply in answers.replies.items()}
+        done = record(number, answers, losses)
+        return FinishedRound(
+            round=done.model_copy(update={"missing": {**unable, **done.missing}}),
+            trees=tuple(tree.decode() for tree in trees),
+            model=(model.append(trees) if trees else model).digest,
+        )

@@ -27,19 +27,19 @@ from common.messages import (
 from common.metrics import METRICS
 from common.plan import Repetition
 from common.score_histogram import ScoreHistogram
-from server.results import OVERALL, Candidate, Exchange, Interval, Score
+from server.results import OVERALL, Candidate, Exchange, Interval, Kind, Score
 from server.stages import score
 from server.stages.score import NetworkContender
 from server.stages.study import Study, chain_name, exchange
 
 LARGEST_COUNT = 10**9
 """Stays in a score bin of one site; sums over a thousand sites stay exact."""
-BySeed = Mapping[int, Mapping[str, EvaluateReply]]
-Kind = Literal["federated", "personal", "local", "ensemble", "pooled", "reference"]
+BySeed = Mapping[int, Sequence[Mapping[str, EvaluateReply]]]
+"""Replies by site, of each hearing of a seed."""
 
 
 class Evaluation(BaseModel):
-    """Every site's reply for one seed."""
+    """Every site's reply to one hearing."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
     replies: dict[str, EvaluateReply]
@@ -55,57 +55,79 @@ class Contender:
     chain: str | None
 
 
-def run(
-    study: Study, seed: int, contenders: Sequence[Contender], networks: Sequence[NetworkContender] = ()
-) -> Evaluation:
-    """Ask every site to score its held-out patients with every contender."""
-    score.run(study, seed, networks)
-    key = f"evaluate/{seed}"
-    finished = study.checkpoint.recall(key, Evaluation)
+@dataclass(frozen=True)
+class Hearing:
+    """What is scored in one exchange: trees for one label, networks for any number."""
+
+    labels: tuple[str, ...]
+    trees: Sequence[Contender]
+    networks: Sequence[NetworkContender]
+
+
+def hearings(trees: Mapping[str, Sequence[Contender]], networks: Sequence[NetworkContender]) -> list[Hearing]:
+    """Divide what is to be scored: the trees of each label, then all networks; of one label all at once."""
+    labels = tuple(trees)
+    if len(labels) == 1:
+        return [Hearing(labels, trees[labels[0]], networks)]
+    found = [Hearing((label,), each, ()) for label, each in trees.items() if each]
+    return [*found, Hearing(labels, (), networks)] if networks else found
+
+
+def run(study: Study, seed: int, hearing: Hearing) -> Evaluation:
+    """Ask every site to score its held-out patients with every contender of a hearing."""
+    score.run(study, seed, hearing.networks)
+    about = [study.named(label) for label in hearing.labels[:1] if len(hearing.labels) == 1]
+    what = ", ".join(["evaluate", f"seed {seed}", *filter(None, about)])
+    finished = study.checkpoint.recall(what, Evaluation)
     if finished is None:
-        finished = _exchange(study, seed, contenders, networks)
-        study.checkpoint.keep(key, finished)
+        finished = _exchange(study, seed, hearing, what)
+        study.checkpoint.keep(what, finished)
     study.exchanges.append(finished.exchange)
     study.progress.step("evaluate", 1)
     return finished
 
 
-def candidates(evaluations: BySeed, federated: Sequence[str], bootstraps: int) -> tuple[Candidate, ...]:
-    """Scores by candidate from the replies of each seed and site.
+def candidates(
+    evaluations: BySeed, labels: Sequence[str], federated: Sequence[str], bootstraps: int
+) -> tuple[Candidate, ...]:
+    """Scores by label and candidate from the replies of each seed and site.
 
     Parameters
     ----------
-    evaluations : mapping of seed to mapping of site to reply
+    evaluations : mapping of seed to mappings of site to reply
+    labels : sequence of str
+        The plan's, in its order.
     federated : sequence of str
         Names of the federated models.
     bootstraps : int
         Repetitions for the intervals over all sites, drawn from counts per score bin.
     """
-    scores: dict[str, list[Score]] = {}
+    scores: dict[str, dict[str, list[Score]]] = {label: {} for label in labels}
     references: set[str] = set()
-    for seed, replies in sorted(evaluations.items()):
-        for site, reply in sorted(replies.items()):
+    for seed, heard in sorted(evaluations.items()):
+        for site, reply in (each for replies in heard for each in sorted(replies.items())):
             references |= set(reply.references)
-            for position, name in enumerate(reply.candidates):
-                scores.setdefault(name, []).append(_score(seed, site, reply, position))
-        for name, found in scores.items():
+            for label in reply.labels:
+                for position, name in enumerate(reply.candidates):
+                    scores[label].setdefault(name, []).append(_score(seed, site, reply, label, position))
+        for name, found in (each for of_label in scores.values() for each in of_label.items()):
             overall = _overall(name, seed, [score for score in found if score.seed == seed], bootstraps)
             if overall:
                 found.append(overall)
     return tuple(
-        Candidate(name=name, kind=_kind(name, federated, references), scores=tuple(found))
-        for name, found in scores.items()
+        Candidate(name=name, label=label, kind=_kind(name, federated, references), scores=tuple(found))
+        for label, of_label in scores.items()
+        for name, found in of_label.items()
     )
 
 
-def _exchange(
-    study: Study, seed: int, contenders: Sequence[Contender], networks: Sequence[NetworkContender]
-) -> Evaluation:
-    folds = list(study.plan.split.held_out)
-    names = [*(contender.name for contender in contenders), *(network.name for network in networks)]
+def _exchange(study: Study, seed: int, hearing: Hearing, what: str) -> Evaluation:
+    folds, networks = list(study.plan.split.held_out), hearing.networks
+    names = [*(contender.name for contender in hearing.trees), *(network.name for network in networks)]
+    label = hearing.labels[0]
     models = [
-        (model, chain_name(contender.chain, Repetition(seed, fold)) if contender.chain else None)
-        for contender in contenders
+        (model, chain_name(contender.chain, Repetition(seed, fold), study.named(label)) if contender.chain else None)
+        for contender in hearing.trees
         for fold, model in zip(folds, contender.models, strict=True)
     ]
 
@@ -113,9 +135,10 @@ def _exchange(
     def upon(held: tuple[str | None, ...]) -> EvaluateRequest:
         return EvaluateRequest(
             **pack([(model, digest) for (model, _), digest in zip(models, held, strict=True)]),
+            labels=list(hearing.labels),
             seed=seed,
             folds=folds,
-            candidates=[contender.name for contender in contenders],
+            candidates=[contender.name for contender in hearing.trees],
             networks=[network.name for network in networks],
             digests=[digest for network in networks for digest in network.digests],
         )
@@ -127,15 +150,21 @@ def _exchange(
         study.members.names,
         request,
         EvaluateReply,
-        what=f"evaluate, seed {seed}",
-        check=lambda _, reply: _check(reply, names, study.plan.evaluation.share),
+        what=what,
+        check=lambda _, reply: _check(reply, hearing.labels, names, study.plan.evaluation.share),
         catch_up=lambda behind: score.again(study, seed, networks, behind),
     )
-    return Evaluation(replies=dict(answers.replies), exchange=exchange(f"evaluate, seed {seed}", answers))
+    return Evaluation(replies=dict(answers.replies), exchange=exchange(what, answers))
 
 
-def _check(reply: EvaluateReply, names: Sequence[str], share: Literal["curves", "summary"]) -> None:
+def _check(
+    reply: EvaluateReply, labels: Sequence[str], names: Sequence[str], share: Literal["curves", "summary"]
+) -> None:
     """Refuse figures that do not fit each other or what was asked for (ProtocolError)."""
+    if reply.labels != list(labels):
+        raise ProtocolError("evaluate-reply: the labels are not those asked for")
+    if reply.references and len(labels) > 1:
+        raise ProtocolError("evaluate-reply: references, of which there are none about several labels")
     expected = [*names, *means_of_local(names)]
     if reply.candidates != [*expected, *reply.references] or len(set(reply.candidates)) < len(reply.candidates):
         raise ProtocolError("evaluate-reply: the candidates are not those asked for")
@@ -147,13 +176,16 @@ def _check(reply: EvaluateReply, names: Sequence[str], share: Literal["curves", 
         raise ProtocolError("evaluate-reply: more patients in a score bin than any site has")
 
 
-def _score(seed: int, site: str, reply: EvaluateReply, position: int) -> Score:
+def _score(seed: int, site: str, reply: EvaluateReply, label: str, position: int) -> Score:
+    told = label not in reply.withheld
+    place = reply.told.index(label) * len(reply.candidates) + position if told else 0
+
     def interval(figures: list[float]) -> Interval | None:
-        value = figures[3 * position : 3 * position + 3]
+        value = figures[3 * place : 3 * place + 3] if told else []
         return Interval(value=value[0], low=value[1], high=value[2]) if value else None
 
     def counts(flat: list[int]) -> tuple[int, ...]:
-        return tuple(flat[SCORE_BINS * position : SCORE_BINS * (position + 1)])
+        return tuple(flat[SCORE_BINS * place : SCORE_BINS * (place + 1)] if told else ())
 
     return Score(
         site=site,

@@ -19,18 +19,22 @@ class LocalTrees(BaseModel):
     exchange: Exchange
 
 
-def run(study: Study, trees: int, header: ModelHeader, repetition: Repetition) -> dict[str, Model]:
-    """Return each site's own model, by site name; a site that did not answer has none."""
-    chain = chain_name("local", repetition)
+def run(study: Study, trees: int, label: str, header: ModelHeader, repetition: Repetition) -> dict[str, Model]:
+    """Return each site's own model for a label, by site name; a site that did not answer has none."""
+    chain = chain_name("local", repetition, study.named(label))
     finished = study.checkpoint.recall(chain, LocalTrees)
     if finished is None:
         request = LocalRequest(
-            seed=repetition.seed, fold=repetition.fold, base_score=header.base_score, trees_wanted=trees
+            label=label,
+            seed=repetition.seed,
+            fold=repetition.fold,
+            base_score=header.base_score,
+            trees_wanted=trees,
         )
         answers = study.members.ask(
             dict.fromkeys(study.members.names, request),
             LocalReply,
-            what=f"local, {repetition}",
+            what=", ".join(["local", *filter(None, [study.named(label)]), str(repetition)]),
             check=lambda _, reply: study.check_trees(reply.trees, LOCAL, trees),
         )
         finished = LocalTrees(

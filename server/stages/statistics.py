@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
@@ -13,7 +13,7 @@ from common.messages import NoisedStatisticsReply, NoisedStatisticsRequest, Stat
 from common.plan import Plan
 from common.tasks.base import find
 from server.pooling import pool
-from server.results import Description, Distribution, Exchange, SiteSummary
+from server.results import Answers, Description, Distribution, Exchange, SiteSummary
 from server.stages.study import Study, exchange
 
 Replies = Mapping[str, StatisticsReply] | Mapping[str, NoisedStatisticsReply]
@@ -23,7 +23,7 @@ class Statistics(BaseModel):
     """What the stage found."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-    base_score: float
+    base_scores: dict[str, float]
     exchange: Exchange
     minimum_cell: int
     sites: tuple[SiteSummary, ...]
@@ -38,7 +38,7 @@ def run(study: Study) -> Statistics:
     PlanError
         The plan names a variable that the data does not have.
     QuorumError
-        No site may disclose how many of its cases are positive.
+        Of some label no site may disclose how many of its cases are positive.
     """
     found = study.checkpoint.recall("statistics", Statistics)
     if found is None:
@@ -63,20 +63,26 @@ def base_score(counts: list[tuple[int, int]]) -> float:
 def _exact(study: Study, asked: Layout) -> Statistics:
     requests = dict.fromkeys(study.members.names, StatisticsRequest())
     answers = study.members.ask(
-        requests, StatisticsReply, what="statistics", check=lambda _, reply: _check(reply, asked)
+        requests, StatisticsReply, what="statistics", check=lambda _, reply: _check(reply, study.plan, asked)
     )
     sites = tuple(
         SiteSummary(
             name=site,
             patients=reply.patients,
             stays=reply.stays,
-            positives=reply.positives,
-            excluded={rule: (None if n < 0 else n) for rule, n in zip(reply.rules, reply.excluded, strict=True)},
+            answers={
+                label: Answers(known=_told(known), positives=_told(positives))
+                for label, known, positives in zip(study.plan.label_names, reply.known, reply.positives, strict=True)
+            },
+            excluded={rule: _told(count) for rule, count in zip(reply.rules, reply.excluded, strict=True)},
         )
         for site, reply in answers.replies.items()
     )
-    disclosed = [(s.stays, s.positives) for s in sites if s.stays and s.positives is not None]
-    return _found(study.plan, answers.replies, asked, sites, disclosed, exchange("statistics", answers))
+    return _found(study.plan, answers.replies, asked, sites, exchange("statistics", answers))
+
+
+def _told(count: int) -> int | None:
+    return None if count < 0 else count
 
 
 def _noised(study: Study, asked: Layout) -> Statistics:
@@ -87,21 +93,30 @@ def _noised(study: Study, asked: Layout) -> Statistics:
         what="statistics",
         check=lambda _, reply: _check_noised(reply, study.plan, asked),
     )
-    known = {site: _cases(cut(reply.cells, asked).labels, study.plan) for site, reply in answers.replies.items()}
+    counted = {site: _cases(cut(reply.cells, asked).labels, study.plan) for site, reply in answers.replies.items()}
     sites = tuple(
-        SiteSummary(name=site, patients=patients, stays=None, positives=positives, excluded={})
-        for site, (patients, positives) in known.items()
+        SiteSummary(
+            name=site,
+            patients=max(each.known or 0 for each in of_labels.values()),  # of labels that many rows know, the most
+            stays=None,
+            answers=of_labels,
+            excluded={},
+        )
+        for site, of_labels in counted.items()
     )
-    disclosed = [(n, positives) for n, positives in known.values() if n]
-    return _found(study.plan, answers.replies, asked, sites, disclosed, exchange("statistics", answers))
+    return _found(study.plan, answers.replies, asked, sites, exchange("statistics", answers))
 
 
-def _check(reply: StatisticsReply, asked: Layout) -> None:
+def _check(reply: StatisticsReply, plan: Plan, asked: Layout) -> None:
     """Refuse counts that contradict each other or the plan (ProtocolError)."""
     if len(set(reply.rules)) != len(reply.rules):
         raise ProtocolError("statistics-reply: a rule is counted twice")
-    if reply.positives is not None and (reply.stays is None or reply.positives > reply.stays):
+    if len(reply.known) != len(plan.label_names):
+        raise ProtocolError("statistics-reply: not two counts for each label of the plan")
+    if any(positives > known for known, positives in zip(reply.known, reply.positives, strict=True)):
         raise ProtocolError("statistics-reply: more positives than stays")
+    if max(reply.known) > (-1 if reply.stays is None else reply.stays):
+        raise ProtocolError("statistics-reply: more known answers than stays")
     if reply.patients is not None and reply.stays is not None and reply.patients > reply.stays:
         raise ProtocolError("statistics-reply: more patients than stays")
     if wrong := exact_problem(reply, asked, reply.minimum_cell):
@@ -113,12 +128,14 @@ def _check_noised(reply: NoisedStatisticsReply, plan: Plan, asked: Layout) -> No
         raise ProtocolError(f"noised-statistics-reply: {wrong}")
 
 
-def _cases(labels: list[list[int]], plan: Plan) -> tuple[int, int]:
-    """Patients whose answer is known, and those with the outcome: neither below 0, no more of these than of those."""
-    exclusive = find(plan.task).kind == "multiclass"
-    table = labels[0 if exclusive else plan.label_column]
-    known = max(sum(table[1:]), 0)
-    return known, min(max(table[1 + plan.label_column if exclusive else 2], 0), known)
+def _cases(labels: list[list[int]], plan: Plan) -> dict[str, Answers]:
+    """Patients whose answer is known, and those with a yes: neither below 0, no more of these than of those."""
+    exclusive, found = find(plan.task).kind == "multiclass", {}
+    for name, column in zip(plan.label_names, plan.label_columns, strict=True):
+        table = labels[0 if exclusive else column]
+        known = max(sum(table[1:]), 0)
+        found[name] = Answers(known=known, positives=min(max(table[1 + column if exclusive else 2], 0), known))
+    return found
 
 
 def _found(
@@ -126,21 +143,28 @@ def _found(
     replies: Replies,
     asked: Layout,
     sites: tuple[SiteSummary, ...],
-    disclosed: list[tuple[int, int]],
     cost: Exchange,
 ) -> Statistics:
-    if not disclosed:
-        raise QuorumError(
-            "statistics: every site withholds its class counts under its small-cell rule, so there is no agreed "
-            "base score; invite a site with more cases"
-        )
     return Statistics(
-        base_score=base_score(disclosed),
+        base_scores={label: base_score(_disclosed(label, sites, plan)) for label in plan.label_names},
         minimum_cell=max(reply.minimum_cell for reply in replies.values()),
         sites=sites,
         exchange=cost,
         description=_describe(plan, replies, asked) if plan.statistics.tabulated else None,
     )
+
+
+def _disclosed(label: str, sites: Sequence[SiteSummary], plan: Plan) -> list[tuple[int, int]]:
+    """Return (cases, positives) of the sites that tell both."""
+    told = [site.answers[label] for site in sites]
+    disclosed = [(each.known, each.positives) for each in told if each.known and each.positives is not None]
+    if not disclosed:
+        leave_out = f", or leave '{label}' out of 'labels'" if len(plan.label_names) > 1 else ""
+        raise QuorumError(
+            f"statistics: every site withholds its class counts of '{label}' under its small-cell rule, so there is no "
+            f"agreed base score; invite a site with more cases{leave_out}"
+        )
+    return disclosed
 
 
 def _describe(plan: Plan, replies: Replies, asked: Layout) -> Description:

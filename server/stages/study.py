@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -42,6 +42,10 @@ class Study:
     exchanges: list[Exchange] = field(default_factory=list)
     _held: dict[tuple[str, str], str] = field(default_factory=dict)
     _weights: set[tuple[str, str]] = field(default_factory=set)
+
+    def named(self, label: str) -> str:
+        """Say how a label shows in names of chains, files and exchanges: not at all where it is the only one."""
+        return label if len(self.plan.label_names) > 1 else ""
 
     def features_of(self, model: str) -> tuple[str, ...]:
         """Name the columns that a model's trees see, in the order every site has them in."""
@@ -85,6 +89,7 @@ class Study:
         what: str,
         check: Callable[[str, R], None] | None = None,
         catch_up: Callable[[Mapping[str, Behind]], None] = lambda _: None,
+        lost: Collection[str] = (),
     ) -> Answers[R]:
         """Ask about models; a site that says it is behind is asked again with whole models.
 
@@ -93,19 +98,19 @@ class Study:
         sites : tuple of str
         request : callable
             Builds a site's request; its second argument says whether to send models whole.
-        reply, what, check
+        reply, what, check, lost
             As in :meth:`strategies.rounds.membership.Members.ask`.
         catch_up : callable
             Done about the sites that are behind, before they are asked again.
         """
         first = self.members.ask(
-            {site: request(site, False) for site in sites}, reply, what=what, check=check, may_be_behind=True
+            {site: request(site, False) for site in sites}, reply, what=what, check=check, may_be_behind=True, lost=lost
         )
         if not first.behind:
             return first
         catch_up(first.behind)
         whole = {site: request(site, True) for site in first.behind}
-        second = self.members.ask(whole, reply, what=what, check=check, lost=first.missing)
+        second = self.members.ask(whole, reply, what=what, check=check, lost={*first.missing, *lost})
         return Answers(
             replies=dict(sorted({**first.replies, **second.replies}.items())),
             behind={},
@@ -163,9 +168,9 @@ def record(
     )
 
 
-def chain_name(strategy: str, repetition: Repetition) -> str:
-    """Name of one model's chain in keys and files."""
-    return f"{strategy}-seed{repetition.seed}-fold{repetition.fold}"
+def chain_name(name: str, repetition: Repetition, label: str = "") -> str:
+    """Name of one model's chain in keys and files; of trees with their label."""
+    return "-".join([name, *filter(None, [label]), f"seed{repetition.seed}", f"fold{repetition.fold}"])
 
 
 def _mean_of_told(losses: Iterable[float | None]) -> float | None:

@@ -111,12 +111,21 @@ def _answering(kind: str, folder: Path) -> Cost:
 def _request(kind: str, plan: Plan, feature_names: tuple[str, ...]) -> Payload:
     """Smallest request of a kind; those about models speak of the one without trees."""
     model = pack([(Model(ModelHeader(0.1, feature_names)), None)])
-    round_one = {"seed": 1, "fold": 0, "round": 1, "stage": STRATEGY, "learning_rate": 0.3, "trees_wanted": 1}
+    (label,) = plan.label_names
+    round_one = {
+        "label": label,
+        "seed": 1,
+        "fold": 0,
+        "round": 1,
+        "stage": STRATEGY,
+        "learning_rate": 0.3,
+        "trees_wanted": 1,
+    }
     requests: dict[str, Payload] = {
         "admission": AdmissionRequest(plan_digest=plan.digest),
         "statistics": StatisticsRequest(),
         "boost": BoostRequest.model_validate({**model, **round_one}),
-        "evaluate": EvaluateRequest(**model, seed=1, folds=[0], candidates=["benchmark"]),
+        "evaluate": EvaluateRequest(**model, labels=[label], seed=1, folds=[0], candidates=["benchmark"]),
     }
     return requests[kind]
 

@@ -109,6 +109,7 @@ def _round(members: Members, feature_names: tuple[str, ...], number: int) -> flo
     header = ModelHeader(0.1, feature_names)
     request = BoostRequest(
         **pack([(Model(header), None)]),
+        label="death",
         seed=1,
         fold=0,
         round=number,

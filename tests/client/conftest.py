@@ -105,13 +105,15 @@ class Ward:
 
     def boost(self, model: Model, *, held: str | None = None, number: int = 1, **changes: Any) -> BoostRequest:
         """Ask for two trees on top of a model of which the site is believed to hold a part."""
-        fields: dict[str, Any] = {"seed": 7, "fold": 0, "round": number, "stage": "fedxgb_bagging"}
+        fields: dict[str, Any] = {"label": "death", "seed": 7, "fold": 0, "round": number, "stage": "fedxgb_bagging"}
         fields |= {"learning_rate": 0.3, "trees_wanted": 2, **changes}
         return BoostRequest(**pack([(model, held)]), **fields)
 
     def local(self, **changes: Any) -> LocalRequest:
         """Ask for a model of the site's own, of two trees."""
-        return LocalRequest(**{"seed": 7, "fold": 0, "base_score": 0.125, "trees_wanted": 2, **changes})
+        return LocalRequest(
+            **{"label": "death", "seed": 7, "fold": 0, "base_score": 0.125, "trees_wanted": 2, **changes}
+        )
 
     @property
     def entries(self) -> list[Entry]:

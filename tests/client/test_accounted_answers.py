@@ -41,7 +41,9 @@ def reserved(ward: Any) -> list[tuple[str, str]]:
 
 def requests(ward: Any) -> list[tuple[Any, Any]]:
     model = Model(ward.header())
-    evaluation = EvaluateRequest(**pack([(model, None)]), seed=7, folds=[0], candidates=["fedxgb_bagging"])
+    evaluation = EvaluateRequest(
+        **pack([(model, None)]), labels=["death"], seed=7, folds=[0], candidates=["fedxgb_bagging"]
+    )
     return [
         (StatisticsRequest(), count),
         (ward.boost(model), grow_global),

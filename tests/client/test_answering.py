@@ -108,12 +108,14 @@ def test_an_ordinary_message_is_audited_step_by_step(ward: Any, hospitals: Path)
 ASKED: dict[str, tuple[Callable[[Any], Payload], dict[str, str]]] = {
     "boost": (
         lambda ward: ward.boost(Model(ward.header()), number=2),
-        {"seed": "7", "fold": "0", "stage": "fedxgb_bagging", "round": "2"},
+        {"label": "death", "seed": "7", "fold": "0", "stage": "fedxgb_bagging", "round": "2"},
     ),
-    "local": (lambda ward: ward.local(), {"seed": "7", "fold": "0"}),
+    "local": (lambda ward: ward.local(), {"label": "death", "seed": "7", "fold": "0"}),
     "evaluate": (
-        lambda ward: EvaluateRequest(**pack([(Model(ward.header()), None)]), seed=7, folds=[0], candidates=["a"]),
-        {"seed": "7", "folds": "[0]"},
+        lambda ward: EvaluateRequest(
+            **pack([(Model(ward.header()), None)]), labels=["death"], seed=7, folds=[0], candidates=["a"]
+        ),
+        {"labels": "['death']", "seed": "7", "folds": "[0]"},
     ),
     "statistics": (lambda _: StatisticsRequest(), {}),
 }

@@ -138,7 +138,15 @@ def reply_with(**changes: Any) -> StatisticsReply:
     """Thirty stays: labels, age, vent; 12 of them below the range of ages and 18 above."""
     age = [0, 12, *[0] * 20, 18]
     fields: dict[str, Any] = {"cells": [0, 18, 12, *age, 0, -1, 30], "moments": [0], "means": [3.14]}
-    fields |= {"deviations": [1.5], "minimum_cell": 11, "stays": 30, "positives": 12, "rules": [], "excluded": []}
+    fields |= {
+        "deviations": [1.5],
+        "minimum_cell": 11,
+        "stays": 30,
+        "known": [30],
+        "positives": [12],
+        "rules": [],
+        "excluded": [],
+    }
     return StatisticsReply(**{**fields, **changes})
 
 

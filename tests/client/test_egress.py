@@ -123,7 +123,7 @@ def boost_request(ward: Any) -> Payload:
 
 def evaluate_request(ward: Any) -> EvaluateRequest:
     empty = Model(ward.header())
-    return EvaluateRequest(**pack([(empty, None)]), seed=7, folds=[0], candidates=["fedxgb_bagging"])
+    return EvaluateRequest(**pack([(empty, None)]), labels=["death"], seed=7, folds=[0], candidates=["fedxgb_bagging"])
 
 
 def renamed(reply: EvaluateReply) -> EvaluateReply:
@@ -144,16 +144,21 @@ EVALUATE: dict[str, Change] = {
         else renamed(reply)
     ),
     "another name": renamed,
+    "another label": lambda reply: reply.model_copy(update={"labels": [SECRET]}),
     "a figure more": lambda reply: reply.model_copy(update={"auroc": [*reply.auroc, 0.42]}),
     "a count more": lambda reply: reply.model_copy(update={"negatives": [*reply.negatives, 42]}),
     "a figure that is none": lambda reply: reply.model_copy(update={"brier": [math.nan, *reply.brier[1:]]}),
     "a negative count": lambda reply: reply.model_copy(update={"positives": [-1, *reply.positives[1:]]}),
 }
 STATISTICS: dict[str, Change] = {
-    "few positives": with_fields(positives=3),
-    "few negatives": lambda reply: reply.model_copy(update={"positives": reply.stays - 3}),
+    "few positives": with_fields(positives=[3]),
+    "few negatives": lambda reply: reply.model_copy(update={"positives": [reply.stays - 3]}),
+    "few whose answer is not known": lambda reply: reply.model_copy(update={"known": [reply.stays - 3]}),
+    "answers to a label nobody asked about": lambda reply: reply.model_copy(
+        update={"known": [*reply.known, 0], "positives": [*reply.positives, 0]}
+    ),
     "few patients who came back": lambda reply: reply.model_copy(update={"patients": reply.stays - 3}),
-    "few patients": with_fields(patients=3, stays=None, positives=None),
+    "few patients": with_fields(patients=3, stays=None, known=[-1], positives=[-1]),
     "few excluded": lambda reply: reply.model_copy(update={"excluded": [3] * len(reply.rules)}),
     "more counts than rules": lambda reply: reply.model_copy(update={"excluded": [*reply.excluded, 42]}),
     "models nobody asked about": lambda reply: Behind(lacking=["42" * 32]),
@@ -290,9 +295,11 @@ def packed(reply: Payload) -> RecordDict:
     )
 
 
-def counted(**counts: int) -> StatisticsReply:
+def counted(positives: int = -1, **counts: int) -> StatisticsReply:
+    nothing: dict[str, Any] = {"cells": [], "moments": [], "means": [], "deviations": []}
+    known = [counts.get("stays", -1)]
     return StatisticsReply(
-        minimum_cell=11, rules=["no outcome"], excluded=[-1], cells=[], moments=[], means=[], deviations=[], **counts
+        minimum_cell=11, known=known, positives=[positives], rules=["no outcome"], excluded=[-1], **nothing, **counts
     )
 
 
@@ -322,9 +329,10 @@ def test_candidates_are_those_asked_about_then_the_mean_then_references(plan: Pl
     fields: dict[str, Any] = {"base_score": 0.5, "targets": [], "origins": [], "segments": [], "sizes": [], "trees": []}
 
     def fits(asked: list[str], told: list[str], references: list[str]) -> bool:
-        request = EvaluateRequest(**fields, seed=1, folds=[0], candidates=asked)
+        request = EvaluateRequest(**fields, labels=["death"], seed=1, folds=[0], candidates=asked)
         figures: dict[str, list[Any]] = {field: [] for field in FIGURES}
-        return permitted(EvaluateReply(candidates=told, references=references, **figures), request, plan)
+        named: dict[str, Any] = {"labels": ["death"], "withheld": ["death"], "candidates": told}
+        return permitted(EvaluateReply(**named, references=references, **figures), request, plan)
 
     assert fits(["a"], ["a"], [])
     assert fits(["a"], ["a", "r"], ["r"])

@@ -62,7 +62,7 @@ def test_a_killed_embedding_goes_on_where_it_was(
     ward = reopened(ward)
     assert ward.ask(asked, embed_rows) == EmbedReply(width=8)
     assert made == [0, 32, 64, 64, 96]
-    names = ward.site.table_for(ward.plan, "both", 7, 0).feature_names
+    names = ward.site.table_for(ward.plan, "both", "death", 7, 0).feature_names
     assert [name for name in names if name.startswith("seen")] == [f"seen {place}" for place in range(8)]
     ward.ask(request(ward, seed=8), embed_rows)
     assert made[5:] == [0, 32, 64, 96], "other weights, other embeddings"
@@ -70,17 +70,17 @@ def test_a_killed_embedding_goes_on_where_it_was(
 
 def test_another_run_of_the_plan_embeds_for_itself(ward: Any) -> None:
     ward.ask(request(ward), embed_rows)
-    ours = ward.site.table_for(ward.plan, "both", 7, 0)
+    ours = ward.site.table_for(ward.plan, "both", "death", 7, 0)
     ward.run = "run-2"
     ward.ask(request(ward, seed=8), embed_rows)
-    theirs = ward.site.fold(ward.plan, "both", 7, 0)
+    theirs = ward.site.fold(ward.plan, "both", "death", 7, 0)
     ward.site.run = "run-1"
-    again = ward.site.table_for(ward.plan, "both", 7, 0)
+    again = ward.site.table_for(ward.plan, "both", "death", 7, 0)
     np.testing.assert_array_equal(again.features, ours.features)
-    assert not np.array_equal(ward.site.fold(ward.plan, "both", 7, 0).features, theirs.features)
+    assert not np.array_equal(ward.site.fold(ward.plan, "both", "death", 7, 0).features, theirs.features)
     ward.site.run = "run-3"
     with pytest.raises(ModelError, match="has not embedded its rows"):
-        ward.site.table_for(ward.plan, "both", 7, 0)
+        ward.site.table_for(ward.plan, "both", "death", 7, 0)
 
 
 def test_rows_that_have_changed_are_not_mixed_with_embeddings_of_others(
@@ -92,4 +92,4 @@ def test_rows_that_have_changed_are_not_mixed_with_embeddings_of_others(
     turned = cohort.select(np.arange(len(cohort))[::-1])
     monkeypatch.setattr(type(site), "cohort", lambda *_: turned)
     with pytest.raises(ModelError, match="rows have changed"):
-        site.table_for(plan, "both", 7, 0)
+        site.table_for(plan, "both", "death", 7, 0)

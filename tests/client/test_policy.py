@@ -95,10 +95,12 @@ NO_MODELS: dict[str, Any] = {
     "base_score": 0.125,
     **{name: [] for name in ("targets", "origins", "segments", "sizes", "trees")},
 }
-BAGGING: dict[str, Any] = {"seed": 7, "fold": 2, "round": 1, "stage": "fedxgb_bagging", "trees_wanted": 2}
+BAGGING: dict[str, Any] = {
+    **{"label": "death", "seed": 7, "fold": 2, "round": 1, "stage": "fedxgb_bagging", "trees_wanted": 2}
+}
 CYCLIC: dict[str, Any] = {**BAGGING, "stage": "fedxgb_cyclic", "round": 5, "trees_wanted": 1}
-LOCAL: dict[str, Any] = {"seed": 7, "fold": 2, "base_score": 0.125, "trees_wanted": 4}
-EVALUATION: dict[str, Any] = {"seed": 7, "folds": [2, 0], "candidates": ["fedxgb_bagging"]}
+LOCAL: dict[str, Any] = {"label": "death", "seed": 7, "fold": 2, "base_score": 0.125, "trees_wanted": 4}
+EVALUATION: dict[str, Any] = {"labels": ["death"], "seed": 7, "folds": [2, 0], "candidates": ["fedxgb_bagging"]}
 
 
 def boost(**fields: Any) -> BoostRequest:
@@ -127,6 +129,18 @@ def study(plan_with: Callable[..., Plan]) -> Plan:
 
 def permitted(plan: Plan, request: Payload) -> bool:
     return allowed(policy.permit_request, plan, request)
+
+
+def test_no_label_beyond_the_plan_is_asked_for(plan_with: Callable[..., Plan], study: Plan) -> None:
+    stages = study.model_dump(mode="json")["stages"]
+    plan = plan_with(task="crd8", labels=["copd", "asthma"], stages=stages, split={"folds": 3, "held_out": [2, 0]})
+    for label, sound in (("copd", True), ("asthma", True), ("sarcoidosis", False), ("", False)):
+        assert permitted(plan, boost(**BAGGING | {"label": label})) == sound
+        assert permitted(plan, LocalRequest(**LOCAL | {"label": label})) == sound
+        assert permitted(plan, evaluation(**EVALUATION | {"labels": [label]})) == sound
+    several = {**EVALUATION, "candidates": []}
+    for labels, sound in ((["copd", "asthma"], True), (["copd", "copd"], False), (["copd", "death"], False)):
+        assert permitted(plan, evaluation(**several | {"labels": labels})) == sound
 
 
 def test_everything_the_plan_provides_for_is_permitted(study: Plan) -> None:
@@ -229,7 +243,7 @@ def test_the_patients_of_another_fold_are_not_told_about_because_of_this_rule_al
     models = pack([(Model(ward.header()), None)])
 
     def ask(fold: int) -> Payload:
-        request = EvaluateRequest(**models, seed=7, folds=[fold], candidates=["fedxgb_bagging"])
+        request = EvaluateRequest(**models, labels=["death"], seed=7, folds=[fold], candidates=["fedxgb_bagging"])
         reply: Payload = ward.ask(request, score)
         return reply
 

@@ -139,7 +139,7 @@ def test_a_file_says_the_same_as_its_json(tmp_path: Path) -> None:
 
 
 ALLOWED = {
-    "foo": "name, title, task, label, modalities, seeds, data, sites, split, resampling, trees, stages",
+    "foo": "name, title, task, labels, modalities, seeds, data, sites, split, resampling, trees, stages",
     "data.foo": "source, synthetic",
     "data.synthetic.foo": "hospitals, stays_per_hospital, seed, shift",
     "sites.foo": "partition, names, groups, quorum, deadline_seconds, on_missing",

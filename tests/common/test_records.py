@@ -61,6 +61,7 @@ FIELDS: dict[type[Payload], dict[str, st.SearchStrategy[Any]]] = {
     messages.BoostRequest: updates
     | repetition
     | {
+        "label": texts,
         "round": counts,
         "stage": texts,
         "learning_rate": st.floats(1e-6, 1),
@@ -71,7 +72,8 @@ FIELDS: dict[type[Payload], dict[str, st.SearchStrategy[Any]]] = {
         "training_loss": st.none() | st.floats(0, 1000),
         "held_out_loss": st.none() | st.floats(0, 1000),
     },
-    messages.LocalRequest: repetition | {"base_score": updates["base_score"], "trees_wanted": st.integers(1, 10_000)},
+    messages.LocalRequest: repetition
+    | {"label": texts, "base_score": updates["base_score"], "trees_wanted": st.integers(1, 10_000)},
     messages.LocalReply: {"trees": trees},
     messages.TrainRequest: network
     | {
@@ -97,6 +99,7 @@ FIELDS: dict[type[Payload], dict[str, st.SearchStrategy[Any]]] = {
     messages.ScoreReply: {},
     messages.EvaluateRequest: updates
     | {
+        "labels": st.lists(texts, min_size=1, max_size=1),
         "seed": repetition["seed"],
         "folds": st.lists(counts, min_size=1, max_size=20),
         "candidates": st.lists(texts, max_size=4),
@@ -112,11 +115,13 @@ FIELDS: dict[type[Payload], dict[str, st.SearchStrategy[Any]]] = {
 def statistics_replies(draw: st.DrawFn) -> messages.StatisticsReply:
     moments = draw(st.lists(st.tuples(counts, st.floats(-1e12, 1e12), st.floats(0, 1e12)), max_size=3))
     rules = draw(st.lists(st.tuples(texts, st.integers(-1, 10**12)), max_size=4))
+    answers = draw(st.lists(st.tuples(st.integers(-1, 10**12), st.integers(-1, 10**12)), max_size=3))
     return messages.StatisticsReply(
         minimum_cell=draw(counts),
         patients=draw(st.none() | counts),
         stays=draw(st.none() | counts),
-        positives=draw(st.none() | counts),
+        known=[known for known, _ in answers],
+        positives=[positives for _, positives in answers],
         rules=[rule for rule, _ in rules],
         excluded=[count for _, count in rules],
         cells=draw(st.lists(st.integers(-2, 10**12), max_size=4)),
@@ -141,16 +146,19 @@ def score_requests(draw: st.DrawFn) -> messages.ScoreRequest:
 def evaluate_replies(draw: st.DrawFn) -> messages.EvaluateReply:
     asked = draw(st.lists(texts, max_size=2))
     references = draw(st.lists(st.from_regex(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,20}", fullmatch=True), max_size=2))
-    candidates = [*asked, *references]
+    candidates, labels = [*asked, *references], draw(st.lists(texts, min_size=1, max_size=3, unique=True))
+    withheld = [label for label in labels if draw(st.booleans())]
 
     def filled(values: st.SearchStrategy[Any], each: int, told: bool) -> list[Any]:
-        return [draw(values)] * (told * each * len(candidates))
+        return [draw(values)] * (told * each * len(candidates) * (len(labels) - len(withheld)))
 
-    figures_told, bins_told = draw(st.booleans()), draw(st.booleans())
+    bins_told = draw(st.booleans())
     return messages.EvaluateReply(
+        labels=labels,
+        withheld=withheld,
         candidates=candidates,
         references=references,
-        **{metric: filled(figures, 3, figures_told) for metric in ("auroc", "auprc", "min_se_ppv", "brier", "ece")},
+        **{metric: filled(figures, 3, True) for metric in ("auroc", "auprc", "min_se_ppv", "brier", "ece")},
         **{side: filled(counts, SCORE_BINS, bins_told) for side in ("negatives", "positives")},
     )
 
@@ -217,16 +225,16 @@ def example(kind: type[Payload]) -> Payload:
         messages.NoisedStatisticsRequest: {},
         messages.NoisedStatisticsReply: {"minimum_cell": 11, "epsilon": 0.5, "cells": [-3]},
         messages.StatisticsReply: {
-            **{"minimum_cell": 11, "patients": count, "stays": count, "positives": count},
+            **{"minimum_cell": 11, "patients": count, "stays": count, "known": [count], "positives": [count]},
             **{"rules": [text], "excluded": [-1], "cells": [-1], "moments": [0], "means": [0.5], "deviations": [0.25]},
         },
         messages.BoostRequest: {
             **several,
             **{"trees": [tree], "seed": 1, "fold": 0, "round": 1, "stage": text, "learning_rate": 0.5},
-            "trees_wanted": 2,
+            **{"trees_wanted": 2, "label": text},
         },
         messages.BoostReply: {"trees": [tree], "training_loss": 0.5, "held_out_loss": 0.25},
-        messages.LocalRequest: {"seed": 1, "fold": 0, "base_score": 0.25, "trees_wanted": 2},
+        messages.LocalRequest: {"label": text, "seed": 1, "fold": 0, "base_score": 0.25, "trees_wanted": 2},
         messages.LocalReply: {"trees": [tree]},
         messages.TrainRequest: {
             **{**network, "round": 1, "weights": tree, "control": b"", "patients": 0, "counted": 0},
@@ -241,7 +249,7 @@ def example(kind: type[Payload]) -> Payload:
         messages.EmbedRequest: {**network, "weights": tree, "keeps": "head"},
         messages.EmbedReply: {"width": 64},
         messages.EvaluateRequest: {
-            **{**several, "trees": [tree], "seed": 1, "folds": [0], "candidates": [text]},
+            **{**several, "trees": [tree], "seed": 1, "folds": [0], "candidates": [text], "labels": [text]},
             **{"networks": [text], "digests": [digest]},
         },
         messages.ScoreRequest: {
@@ -250,7 +258,7 @@ def example(kind: type[Payload]) -> Payload:
         },
         messages.ScoreReply: {},
         messages.EvaluateReply: {
-            **{"candidates": ["a", "b"], "references": ["b"]},
+            **{"candidates": ["a", "b"], "references": ["b"], "labels": [text, "y"], "withheld": ["y"]},
             **{metric: [0.25] * 6 for metric in ("auroc", "auprc", "min_se_ppv", "brier", "ece")},
             **{side: [1] * (2 * SCORE_BINS) for side in ("negatives", "positives")},
         },
@@ -298,7 +306,7 @@ def test_declared_fields_are_named_beside_an_unknown_one() -> None:
 
 
 OPTIONAL = {
-    *((messages.StatisticsReply, field) for field in ("patients", "stays", "positives")),
+    *((messages.StatisticsReply, field) for field in ("patients", "stays")),
     *((messages.BoostReply, field) for field in ("training_loss", "held_out_loss")),
     *((messages.TrainReply, field) for field in ("training_loss", "validation_loss")),
     *((messages.EvaluateRequest, field) for field in ("networks", "digests")),
@@ -360,7 +368,9 @@ BOUNDS: list[tuple[type[Payload], str, Any, Any]] = [
     (messages.BoostReply, "trees", [b"x" * 1_000_000], [b"x" * 1_000_001]),
     (messages.BoostReply, "training_loss", 1000.0, 1000.5),
     (messages.LocalReply, "trees", [b"x"] * 10_000, [b"x"] * 10_001),
-    (messages.StatisticsReply, "positives", 10**12, 10**12 + 1),
+    (messages.StatisticsReply, "positives", [10**12], [10**12 + 1]),
+    (messages.StatisticsReply, "positives", [-1], [-2]),
+    (messages.StatisticsReply, "known", [-1], [-2]),
     (messages.StatisticsReply, "stays", 0, -1),
     (messages.StatisticsReply, "excluded", [-1], [-2]),
     (messages.StatisticsReply, "cells", [-2], [-3]),
@@ -399,6 +409,8 @@ def test_each_bound_admits_what_just_fits_it(kind: type[Payload], field: str, fi
     [
         (messages.StatisticsReply, "excluded", [12, 13]),
         (messages.StatisticsReply, "rules", []),
+        (messages.StatisticsReply, "known", []),
+        (messages.StatisticsReply, "positives", [12, 13]),
         (messages.StatisticsReply, "means", []),
         (messages.StatisticsReply, "moments", [1, 2]),
         (messages.EvaluateReply, "auroc", [0.5] * 5),
@@ -408,6 +420,12 @@ def test_each_bound_admits_what_just_fits_it(kind: type[Payload], field: str, fi
         (messages.EvaluateReply, "candidates", ["b", "a"]),
         (messages.EvaluateReply, "candidates", ["a", "b", "c"]),
         (messages.EvaluateReply, "references", ["a", "b", "b"]),
+        (messages.EvaluateReply, "labels", ["x"]),
+        (messages.EvaluateReply, "labels", ["x", "x"]),
+        (messages.EvaluateReply, "withheld", []),
+        (messages.EvaluateReply, "withheld", ["z"]),
+        (messages.EvaluateReply, "withheld", ["x", "y"]),
+        (messages.EvaluateRequest, "labels", ["x", "y"]),
     ],
 )
 def test_parallel_lists_of_other_lengths_are_refused(kind: type[Payload], field: str, value: Any) -> None:
@@ -526,10 +544,21 @@ def test_size_by_hand() -> None:
 
 def test_withheld_is_not_sent() -> None:
     withheld = messages.StatisticsReply(
-        minimum_cell=11, rules=[], excluded=[], cells=[], moments=[], means=[], deviations=[]
+        minimum_cell=11, known=[], positives=[], rules=[], excluded=[], cells=[], moments=[], means=[], deviations=[]
     )
     content = records.encode(HEADER, withheld)
-    told = {"kind", "minimum_cell", "rules", "excluded", "cells", "moments", "means", "deviations"}
+    told = {
+        "kind",
+        "minimum_cell",
+        "known",
+        "positives",
+        "rules",
+        "excluded",
+        "cells",
+        "moments",
+        "means",
+        "deviations",
+    }
     assert set(content["body"]) == told
     assert records.decode(content, messages.StatisticsReply)[1] == withheld
     silent = messages.BoostReply(trees=[b"{}"])

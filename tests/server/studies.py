@@ -9,7 +9,18 @@ import numpy as np
 from common.metrics import bootstrap_intervals
 from common.plan import read
 from common.score_histogram import ScoreHistogram, bootstrap_histogram, score_bins
-from server.results import OVERALL, Candidate, Interval, Released, Results, Round, Score, SiteSummary, StageHistory
+from server.results import (
+    OVERALL,
+    Answers,
+    Candidate,
+    Interval,
+    Released,
+    Results,
+    Round,
+    Score,
+    SiteSummary,
+    StageHistory,
+)
 
 SIZES = {"ashford-general": 820, "brook-hill": 610, "cedar-valley": 540, "dunmore": 380, "elm-street": 9}
 
@@ -73,6 +84,7 @@ def simulated(
     candidates = [
         Candidate(
             name=name,
+            label="death",
             kind=KINDS.get(name, "local" if name.startswith("local/") else "federated"),
             scores=tuple(score for seed in seeds for score in scores_of(name, seed, distance, labels, rng)),
         )
@@ -86,12 +98,13 @@ def simulated(
         synthetic=tuple(sizes),
         started="2026-11-20T14:03:10+00:00", finished="2026-11-20T14:04:31+00:00",
         versions={"fedward": "0.1.0", "flwr": "1.41.0", "python": "3.11.2", "xgboost": "3.2.0"},
-        base_score=0.1429, minimum_cell=11,
+        base_scores={"death": 0.1429}, minimum_cell=11,
         sites=tuple(summary_of(site, outcome) for site, outcome in labels.items()),
         stages=tuple(history_of(name, seed, fold, tuple(sizes)) for seed, name, fold in stages),
         candidates=tuple(candidates),
         models=tuple(
-            Released(name=name, seed=seed, fold=fold, file=f"models/{name}-{seed}-{fold}.json", digest=f"{fold}a" * 32,
+            Released(name=name, label="death", seed=seed, fold=fold, file=f"models/{name}-{seed}-{fold}.json",
+                     digest=f"{fold}a" * 32,
                      trees=200, bytes=214_330)
             for seed, name, fold in stages if name != "local"
         ),
@@ -124,7 +137,8 @@ def score(site, seed, found, histogram):
 def summary_of(site, outcome):
     stays = len(outcome) if site != WITHHELD else None
     return SiteSummary(
-        name=site, patients=stays and stays - 13, stays=stays, positives=stays and int(outcome.sum()),
+        name=site, patients=stays and stays - 13, stays=stays,
+        answers={"death": Answers(known=stays, positives=stays and int(outcome.sum()))},
         excluded={"younger than 18": 0, "stay shorter than 4 hours": stays and 31},
     )  # fmt: skip
 

@@ -69,7 +69,7 @@ def test_describing_features_changes_no_model(trial):
     second = rich.run()
     assert first.description is None
     assert [model.digest for model in first.models] == [model.digest for model in second.models]
-    assert first.base_score == second.base_score
+    assert first.base_scores == second.base_scores
 
 
 def test_the_report_shows_what_was_told_and_nothing_more(trial):
@@ -78,8 +78,8 @@ def test_the_report_shows_what_was_told_and_nothing_more(trial):
     html = render(found)
     page = tables_of(html)
     assert page["Prevalence"][0] == ["Label", "All sites", *SITES]
-    shares = [f"{site.positives / site.stays:.1%}" for site in found.sites]
-    assert page["Prevalence"][1] == ["death", f"{found.base_score:.1%}", *shares]
+    shares = [f"{site.answers['death'].positives / site.stays:.1%}" for site in found.sites]
+    assert page["Prevalence"][1] == ["death", f"{found.base_scores['death']:.1%}", *shares]
     assert [row[0] for row in page["Means and quantiles"][1:]] == ["heartrate, 1/min", "albumin, g/dL", "age, years"]
     at = {v.name: {t.site: t for t in v.sites} for v in found.description.features}
     ages = next(row for row in page["Means at each site"] if row[0] == "age, years")
@@ -125,7 +125,7 @@ def test_noise_tells_nothing_exact(trial):
     people = [len(np.unique(table.patients)) for table in tables.values()]
     assert np.abs(np.array([site.patients for site in found.sites]) - people).max() < 60  # 24 standard deviations
     labels = np.concatenate([table.labels for table in tables.values()])
-    assert found.base_score == pytest.approx(labels.mean(), abs=0.08)
+    assert found.base_scores["death"] == pytest.approx(labels.mean(), abs=0.08)
     html = render(found)
     assert "epsilon = 4 of pure differential" in html.replace("\n", " ")
     rows = tables_of(html)["Sites"]

@@ -19,13 +19,20 @@ from server.results import OVERALL
 from server.stages.boosting import FinishedRound
 from server.stages.evaluate import candidates
 
+LABELS = ["death"]
 GRID = score_histogram.edges(SCORE_BINS)
 
 
 def reply(names, references=(), **fields):
     """Reply of a site that shares what is given and withholds the rest."""
-    nothing = {key: [] for key in ("auroc", "auprc", "min_se_ppv", "brier", "ece", "negatives", "positives")}
-    return EvaluateReply(candidates=[*names, *references], references=list(references), **{**nothing, **fields})
+    told = [0.5, 0.5, 0.5] * len([*names, *references]) if fields else []
+    nothing = {
+        **dict.fromkeys(("auroc", "auprc", "min_se_ppv", "brier", "ece"), told),
+        "negatives": [],
+        "positives": [],
+    }
+    named = {"labels": LABELS, "withheld": [] if fields else LABELS, "candidates": [*names, *references]}
+    return EvaluateReply(**named, references=list(references), **{**nothing, **fields})
 
 
 def counted(labels, probabilities):
@@ -47,7 +54,7 @@ def test_overall_by_hand():
     """Two sites, four values each: 0.1- 0.2+ and 0.3- 0.4+; three of the four pairs are in order."""
     sites = {"a": ([0, 1], [0.1, 0.2]), "b": ([0, 1], [0.3, 0.4])}
     replies = {site: reply(["m"], **counted(*rows)) for site, rows in sites.items()}
-    overall = scores(candidates({1: replies}, ["m"], 100), "m")[1, OVERALL]
+    overall = scores(candidates({1: [replies]}, LABELS, ["m"], 100), "m")[1, OVERALL]
     assert overall.auroc.value == 0.75
     width = np.diff(GRID).max()
     assert overall.brier.value == pytest.approx((0.01 + 0.64 + 0.09 + 0.36) / 4, abs=width)
@@ -56,7 +63,7 @@ def test_overall_by_hand():
 def test_overall_of_a_run_is_the_pooled_auroc_within_the_binning_bound(trial):
     one = trial({"split": {"folds": 2, "held_out": [0, 1]}})
     found = one.run()
-    header = ModelHeader(found.base_score, open_site(one.files["hospital-1"]).table(one.plan).feature_names)
+    header = ModelHeader(found.base_scores["death"], open_site(one.files["hospital-1"]).table(one.plan).feature_names)
     models = []
     with Checkpoint(one.folder, one.plan.digest) as checkpoint:
         for fold in (0, 1):
@@ -87,11 +94,11 @@ def test_each_patient_is_scored_by_the_model_that_has_not_seen_it(trial):
     found = one.run()
     site = open_site(one.files["hospital-1"])
     table = site.table(one.plan)
-    header = ModelHeader(found.base_score, table.feature_names)
+    header = ModelHeader(found.base_scores["death"], table.feature_names)
     first, second = Model(header), Model(ModelHeader(0.9, table.feature_names))
     held_out, values = held_out_probabilities(table, one.plan, 7, [0, 1], {"m": [first, second]}, seen(table))
-    assert set(np.round(values["m"], 6)) == {round(found.base_score, 6), 0.9}
-    fold = site.fold(one.plan, "fedxgb_bagging", 7, 0)
+    assert set(np.round(values["m"], 6)) == {round(found.base_scores["death"], 6), 0.9}
+    fold = site.fold(one.plan, "fedxgb_bagging", "death", 7, 0)
     expected = probability(score((), header, fold.held_out.features))
     of_first = np.isin(table.patients, fold.held_out.patients)
     assert (values["m"][of_first] == expected).all()
@@ -132,7 +139,7 @@ def test_withheld_figures_are_none_and_the_order_of_sites_does_not_matter():
     )
     for order in (("a", "b"), ("b", "a")):
         replies = {site: {"a": told, "b": reply(["m"])}[site] for site in order}
-        found = scores(candidates({3: replies}, ["m"], 100), "m")
+        found = scores(candidates({3: [replies]}, LABELS, ["m"], 100), "m")
         assert list(found) == [(3, "a"), (3, "b")]
         assert (found[3, "a"].auroc.low, found[3, "a"].auroc.high) == (0.6, 0.8)
         assert found[3, "b"].auroc is None
@@ -140,7 +147,7 @@ def test_withheld_figures_are_none_and_the_order_of_sites_does_not_matter():
 
 def test_kinds_follow_from_names():
     names = ["fedxgb_bagging", "local/a", "mean of local", "pooled"]
-    found = candidates({1: {"a": reply(names, ["APACHE IVa"])}}, ["fedxgb_bagging"], 100)
+    found = candidates({1: [{"a": reply(names, ["APACHE IVa"])}]}, LABELS, ["fedxgb_bagging"], 100)
     kinds = ["federated", "local", "ensemble", "pooled", "reference"]
     assert [one.kind for one in found] == kinds
 
@@ -149,9 +156,9 @@ def test_figures_of_one_candidate_do_not_depend_on_the_others():
     rng = np.random.default_rng(2)
     counts = counted(rng.integers(0, 2, 200), rng.random(200))
     other = counted(rng.integers(0, 2, 200), rng.random(200))
-    alone = candidates({1: {"a": reply(["m"], **counts)}}, ["m"], 100)
+    alone = candidates({1: [{"a": reply(["m"], **counts)}]}, LABELS, ["m"], 100)
     both = {key: other[key] + counts[key] for key in counts}
-    beside = candidates({1: {"a": reply(["k", "m"], **both)}}, ["m"], 100)
+    beside = candidates({1: [{"a": reply(["k", "m"], **both)}]}, LABELS, ["m"], 100)
     assert scores(alone, "m")[1, OVERALL] == scores(beside, "m")[1, OVERALL]
     assert scores(beside, "k")[1, OVERALL] != scores(beside, "m")[1, OVERALL]
 

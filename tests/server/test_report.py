@@ -198,7 +198,7 @@ def test_a_mixture_is_named_marked_and_credited(results, page):
 
 def test_counts_that_never_came_are_not_called_small(results):
     first, *others = results.sites
-    missed = SiteSummary(name=first.name, counted=False, patients=None, stays=None, positives=None, excluded={})
+    missed = SiteSummary(name=first.name, counted=False, patients=None, stays=None, answers={}, excluded={})
     found = Page(render(results.model_copy(update={"sites": (missed, *others), "synthetic": ()})))
     rows = {row[0][0]: [text for text, _ in row[1:]] for row in found.tables["Sites"]}
     assert rows[first.name] == rows["All sites"] == ["–"] * 3

@@ -119,7 +119,7 @@ def test_metrics_are_refused_when_touched(trial):
     one.run()
     path = one.folder / "metrics.json"
     text = path.read_text()
-    for changed in (text[:-2], text.replace('"base_score":', '"base_score":NaN,"x":'), text.replace("0.", "zero", 1)):
+    for changed in (text[:-2], text.replace('"base_scores":', '"base_scores":NaN,"x":'), text.replace("0.", "zero", 1)):
         path.write_text(changed)
         with pytest.raises(CheckpointError, match="not the metrics of a run"):
             results.read(path)

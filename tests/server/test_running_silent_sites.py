@@ -38,7 +38,7 @@ def test_a_member_that_only_missed_the_counts_has_a_row_all_the_same(trial):
         ("hospital-1", True), ("hospital-2", False), ("hospital-3", True)
     ]  # fmt: skip
     missed = found.sites[1]
-    assert (missed.patients, missed.stays, missed.positives, missed.excluded) == (None, None, None, {})
+    assert (missed.patients, missed.stays, missed.answers, missed.excluded) == (None, None, {}, {})
     assert {s.site for c in found.candidates for s in c.scores} >= {"hospital-2"}
     assert results.read(one.folder / "metrics.json").sites == found.sites
 

@@ -51,10 +51,10 @@ def test_the_run_uses_the_counts_of_the_cohorts(trial):
     found = one.run()
     tables = {name: open_site(file).table(one.plan) for name, file in one.files.items()}
     labels = np.concatenate([table.labels for table in tables.values()])
-    assert found.base_score == pytest.approx(labels.mean(), abs=1e-6)
+    assert found.base_scores["death"] == pytest.approx(labels.mean(), abs=1e-6)
     for site in found.sites:
         table = tables[site.name]
-        assert (site.stays, site.positives) == (len(table.labels), table.labels.sum())
+        assert (site.stays, site.answers["death"].positives) == (len(table.labels), table.labels.sum())
         assert site.patients == len(np.unique(table.patients))
         assert set(site.excluded) == set(table.excluded)
 
@@ -65,15 +65,19 @@ def test_a_site_that_withholds_does_not_count(trial):
         one.files["hospital-2"].read_text().replace("minimum_cell = 3", "minimum_cell = 100")
     )
     found = one.run()
-    assert found.sites[1].positives is None
+    assert found.sites[1].answers["death"].positives is None
     assert found.minimum_cell == 100
-    told = [site for site in found.sites if site.positives is not None]
-    assert found.base_score == base_score([(site.stays, site.positives) for site in told])
+    told = [site for site in found.sites if site.answers["death"].positives is not None]
+    assert found.base_scores["death"] == base_score([(site.stays, site.answers["death"].positives) for site in told])
 
 
 @pytest.mark.parametrize(
     "counts",
-    [{"positives": None}, {"stays": None, "positives": None}, {"stays": 0, "positives": 0, "patients": 0}],
+    [
+        {"positives": [-1]},
+        {"stays": None, "known": [-1], "positives": [-1]},
+        {"stays": 0, "known": [0], "positives": [0], "patients": 0},
+    ],
 )
 def test_without_any_count_there_is_no_base_score(trial, counts):
     def change(content):
@@ -93,14 +97,16 @@ def test_without_any_count_there_is_no_base_score(trial, counts):
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        (set_to(positives=201), "more positives than stays"),
-        (lambda c: c["body"].pop("stays"), "more positives than stays"),
+        (set_to(positives=[201]), "more positives than stays"),
+        (lambda c: c["body"].pop("stays"), "more known answers than stays"),
+        (set_to(known=[201]), "more known answers than stays"),
+        (set_to(known=[50, 50], positives=[9, 9]), "not two counts for each label"),
         (set_to(patients=201), "more patients than stays"),
         (set_to(excluded=[]), "statistics-reply: fields"),
         (set_to(rules=["x", "x"], excluded=[1, 1]), "a rule is counted twice"),
         (set_to(excluded=[-2]), "statistics-reply: fields .*excluded"),
         (set_to(minimum_cell=1.5), "statistics-reply: fields .*minimum_cell"),
-        (set_to(positives=float("inf")), "statistics-reply: fields .*positives"),
+        (set_to(positives=[float("inf")]), "statistics-reply: fields .*positives"),
     ],
 )
 def test_contradictory_counts_are_refused_with_the_site(trial, change, problem):

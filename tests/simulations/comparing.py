@@ -21,7 +21,7 @@ def figures(found):
     rounds = [
         (s.name, r.number, r.sites, r.missing, r.training_loss, r.held_out_loss) for s in found.stages for r in s.rounds
     ]
-    return found.base_score, found.sites, found.candidates, found.models, found.decisions, rounds
+    return found.base_scores, found.sites, found.candidates, found.models, found.decisions, rounds
 
 
 def assert_same(simulation, found, unbroken):

@@ -27,7 +27,7 @@ def pooled_rows(simulation, base_score, monkeypatch):
 
     grow = pooled.grow
     monkeypatch.setattr(pooled, "grow", watch)
-    model = pooled.train(simulation.plan, simulation.files, base_score, Repetition(7, 0))
+    model = pooled.train(simulation.plan, simulation.files, "death", base_score, Repetition(7, 0))
     ((features, labels),) = seen
     return features, labels, model
 
@@ -39,7 +39,7 @@ def overlap(features, held_out):
 
 def test_no_held_out_patient_trains_the_pooled_model(unbroken, monkeypatch):
     simulation, found = unbroken
-    features, labels, _ = pooled_rows(simulation, found.base_score, monkeypatch)
+    features, labels, _ = pooled_rows(simulation, found.base_scores["death"], monkeypatch)
     sites = [open_site(file) for file in simulation.files.values()]
     tables = [site.table(simulation.plan) for site in sites]
     folds = [divide(t, simulation.plan, s.name, 7, 0) for t, s in zip(tables, sites, strict=True)]
@@ -59,11 +59,11 @@ def test_the_pooled_model_is_xgboost_on_all_training_rows(unbroken, small_plan, 
 
     simulation, found = unbroken
     simulation = replace(simulation, plan=small_plan(WHOLE_ROWS))
-    features, labels, model = pooled_rows(simulation, found.base_score, monkeypatch)
+    features, labels, model = pooled_rows(simulation, found.base_scores["death"], monkeypatch)
     trees = simulation.plan.trees
     parameters = {
-        "objective": "binary:logistic", "base_score": found.base_score, "eta": trees.learning_rate, "nthread": 1,
-        "max_depth": trees.max_depth,
+        "objective": "binary:logistic", "base_score": found.base_scores["death"], "eta": trees.learning_rate,
+        "nthread": 1, "max_depth": trees.max_depth,
     }  # fmt: skip
     central = xgboost.train(parameters, xgboost.DMatrix(features, labels), num_boost_round=2)
     assert model.trees == split_new_trees(central)
@@ -80,6 +80,6 @@ def test_one_site_federated_local_and_pooled_are_one_model(prepared, small_plan)
     ]
     simulation = prepared(small_plan({"sites.names": ["hospital-2"], "stages": stages, **WHOLE_ROWS}))
     found = simulate(simulation)
-    together = pooled.train(simulation.plan, simulation.files, found.base_score, Repetition(7, 0))
+    together = pooled.train(simulation.plan, simulation.files, "death", found.base_scores["death"], Repetition(7, 0))
     assert set(models(simulation).values()) == {to_xgboost_json(together)}
     close_sites()

@@ -31,7 +31,8 @@ from strategies.rounds.membership import Members
 
 REQUEST = StatisticsRequest()
 NOTHING = {"cells": [], "moments": [], "means": [], "deviations": []}
-REPLY = StatisticsReply(minimum_cell=11, patients=40, stays=50, positives=20, rules=[], excluded=[], **NOTHING)
+TOLD = {"patients": 40, "stays": 50, "known": [50], "positives": [20]}
+REPLY = StatisticsReply(minimum_cell=11, rules=[], excluded=[], **TOLD, **NOTHING)
 NAMES = ("alder", "birch", "cedar")
 
 
@@ -191,8 +192,8 @@ def test_a_log_that_grew_is_witnessed(three, deliver, courier, says, log):
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        (lambda c: c["body"].update(positives=float("nan")), "statistics-reply.*out of bounds: positives"),
-        (lambda c: c["body"].update(positives=-1), "statistics-reply.*out of bounds: positives"),
+        (lambda c: c["body"].update(stays=float("nan")), "statistics-reply.*out of bounds: stays"),
+        (lambda c: c["body"].update(stays=-1), "statistics-reply.*out of bounds: stays"),
         (lambda c: c["body"].update(stays="50"), "statistics-reply.*out of bounds: stays"),
         (lambda c: c["body"].update(kind="boost-reply"), "another kind"),
         (lambda c: c["body"].update(kind="party"), "another kind"),
@@ -314,7 +315,7 @@ def test_a_reply_that_fails_its_check_is_not_used(three, members):
 
 
 def test_a_reply_of_another_kind_is_not_used(three, members, says):
-    request = LocalRequest(seed=1, fold=0, base_score=0.1, trees_wanted=1)
+    request = LocalRequest(label="a", seed=1, fold=0, base_score=0.1, trees_wanted=1)
     for name in NAMES:
         three.answers[name] = says(LocalReply(trees=[b"{}"]), name)
     three.answers["birch"] = says(BoostReply(trees=[b"{}"], training_loss=0.1, held_out_loss=0.1), "birch")

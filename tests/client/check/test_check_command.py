@@ -196,7 +196,7 @@ ASKED = ("--data", ".", "--source", "eicu", "--task", "in_hospital_mortality")
         (("--data", ".", "--source", "eicu", "--task", "crd8", "--label", "nosuch"), 1, "is one of copd, asthma"),
         (("--data", ".", "--source", "eicu", "--task", "crd8", "--modality", "x"), 1, "no modality x; there are table"),
         (("--data", ".", "--source", "eicu", "--task", "crd8", "--plan", "demo"), 1, "is about in_hospital_mortality"),
-        ((*ASKED, "--label", "nosuch"), 1, "has no label 'nosuch'; key 'label' is one of death"),
+        ((*ASKED, "--label", "nosuch"), 1, "has no label 'nosuch'; its labels: death"),
         ((*ASKED, "--html", "nosuch/page.html"), 2, "there is no folder nosuch for the page"),
         (("--data", "nosuch", "--source", "eicu", "--task", "in_hospital_mortality"), 1, "there is no folder nosuch"),
     ],

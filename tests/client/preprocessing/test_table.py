@@ -127,7 +127,7 @@ def test_the_schema_digest_tells_names_units_and_their_order_apart() -> None:
 
 
 def test_rows_without_an_answer_are_left_out_and_counted() -> None:
-    first, second = build(cohort(), 0), build(cohort(), 1)
+    first, second = build(cohort(), [0]), build(cohort(), [1])
     assert first.labels.tolist() == [0, 1, 0, 0]
     assert dict(first.excluded) == {"no outcome": Lost(3, 2, 2, 4)}
     assert first.references["score"].tolist() == pytest.approx([0.1, np.nan, 0.3, 0.4], nan_ok=True)
@@ -140,24 +140,41 @@ def test_rows_without_an_answer_are_left_out_and_counted() -> None:
     assert (second.digest, second.synthetic) == ("d", False)
 
 
+def test_of_several_labels_a_row_needs_one_answer_and_each_label_its_own() -> None:
+    answers = np.array([[0, 1], [1, -1], [-1, -1], [-1, 0]], np.int8)
+    both = build(cohort(labels=answers), [0, 1])
+    assert both.patients.tolist() == ["a", "a", "c"]
+    assert both.labels.tolist() == [1, 1, 0]  # whether any is yes
+    assert both.excluded["answer unknown"] == Lost(1, 1, 1, 3)
+    first, second = both.about(0), both.about(1)
+    for label, alone in ((first, build(cohort(labels=answers), [0])), (second, build(cohort(labels=answers), [1]))):
+        assert label.labels.tolist() == alone.labels.tolist()
+        assert label.patients.tolist() == alone.patients.tolist()
+        assert np.array_equal(label.features, alone.features, equal_nan=True)
+        assert dict(label.references).keys() == dict(alone.references).keys()
+    assert (first.labels.tolist(), second.labels.tolist()) == ([0, 1], [1, 0])
+    nobody = build(cohort(labels=np.array([[0, -1]] * 4, np.int8)), [0, 1]).about(1)
+    assert (len(nobody.labels), nobody.feature_names) == (0, ("age",))
+
+
 def test_a_label_nobody_has_an_answer_to_is_refused() -> None:
     unknown = cohort(labels=np.array([[0, -1]] * 4, np.int8))
-    assert build(unknown, 0).labels.tolist() == [0] * 4
+    assert build(unknown, [0]).labels.tolist() == [0] * 4
     with pytest.raises(DataError, match=r"^cohort, field 'labels': no row has a known answer to 'readmission'"):
-        build(unknown, 1)
+        build(unknown, [1])
 
 
 def test_nothing_to_learn_from_is_refused() -> None:
     with pytest.raises(DataError, match="no features; name a modality"):
-        build(cohort(features=nothing(4)), 0)
+        build(cohort(features=nothing(4)), [0])
 
 
 def test_the_summary_of_the_series_stands_beside_the_table() -> None:
-    both = build(cohort(series=series()), 1)
+    both = build(cohort(series=series()), [1])
     names = tuple(f"hr_{statistic}" for statistic in STATISTICS)
     assert both.feature_names == ("age", *names)
     known = np.array([True, False, True, True])
     assert np.array_equal(both.features[:, 1:], summarise(series()).values[known], equal_nan=True)
     assert both.features[:, both.feature_names.index("hr_count")].tolist() == [1, 0, 1]
-    alone = build(cohort(series=series(), features=nothing(4)), 1)
+    alone = build(cohort(series=series(), features=nothing(4)), [1])
     assert alone.feature_names == names
