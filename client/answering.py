@@ -73,7 +73,7 @@ def _reply(site: Site, content: RecordDict, context: Context, expected: type[R],
         )
         site.receive_plan(run, plan)
         policy.permit_task(site.settings.policy, plan)
-        policy.permit_source(plan, site.settings.data.source)
+        policy.permit_source(plan, site.name, site.settings.data.source)
         policy.permit_request(plan, request)
         if not _protected(plan, request):
             policy.permit_unprotected(site.settings.privacy, request)

@@ -127,10 +127,10 @@ def _some_once(names: Sequence[T], known: Set[T]) -> bool:
     return len(set(names)) == len(names) and set(names) <= known
 
 
-def permit_source(plan: Plan, source: str) -> None:
+def permit_source(plan: Plan, site: str, source: str) -> None:
     """Rule 6 (PolicyRefusal)."""
-    if plan.data.source != source:
-        raise PolicyRefusal(f"the plan is for data from {plan.data.source}, this site has {source}")
+    if plan.data.source_of(site) != source:
+        raise PolicyRefusal(f"the plan is for data from {plan.data.source_of(site)}, this site has {source}")
 
 
 def permit_epsilon(policy: Policy, epsilon: float | None) -> None:

@@ -129,7 +129,7 @@ class Site:
                 self._examples = {}
             networks = {modality for stage in plan.encoders for modality in stage.encoders}
             table = build(cohort, plan.label_columns, for_trees=plan.boosted, may_lack=networks)
-            patients = len(np.unique(table.patients))
+            patients = len(np.unique(table.patients if plan.boosted else cohort.patients))
             counts = {"patients": patients, "rows": len(table.labels)}
             self.audit.append(Event(Kind.DATA_OPENED, {"task": plan.task, "digest": cohort.digest, **counts}))
             self._tables[key] = table, patients

@@ -94,6 +94,8 @@ class Plan(Part):
         named = [stage.name for stage in self.federated]
         if len(set(named)) != len(named):
             raise ValueError("'stages' names two models alike; a boosting stage's name is its strategy's unless told")
+        if self.sites.names and (strange := set(self.data.sources) - set(self.sites.names)):
+            raise ValueError(f"'data.sources' names {min(strange)}, which 'sites.names' does not invite")
         self._check_inputs()
         if self.boosted and NO_COLUMNS.issuperset(self.modalities):
             raise ValueError("a boosting stage needs a modality with columns, such as 'table', among 'modalities'")
@@ -238,6 +240,7 @@ class Plan(Part):
         """Return the same study for other sites; checked as if it had been read from a file."""
         tree = self.model_dump(mode="json")
         tree["sites"]["names"] = list(names)
+        tree["data"]["sources"] = {site: source for site, source in self.data.sources.items() if site in names}
         return _validated(canonical(tree), f"plan {self.name} for {', '.join(names)}")
 
     def on_real_data(self) -> Plan:

@@ -26,21 +26,35 @@ class Synthetic(Part):
 
 
 class Data(Part):
-    """Where a site's cohort comes from: the name of a dataset adapter."""
+    """Where a site's cohort comes from: the name of a dataset adapter.
+
+    ``sources`` names the adapters of sites that have another one than ``source``.
+    """
 
     source: Module
+    sources: dict[Name, Module] = Field(default_factory=dict)
     synthetic: Synthetic | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.sources and self.synthetic:
+            raise ValueError("'sources' and 'synthetic' exclude each other: synthetic hospitals have one source")
+        return self
+
+    def source_of(self, site: str) -> str:
+        """Return the name of a site's dataset adapter."""
+        return self.sources.get(site, self.source)
 
 
 class Sites(Part):
     """Who is invited, and what a round may be built on.
 
-    ``partition`` says how a simulator divides one data folder; a hospital's own settings say
-    which rows are its own. ``deadline_seconds`` bounds every exchange; when it passes,
+    ``partition`` says how a simulator divides one data folder, with "folder" that every site has one of its own; a
+    hospital's own settings say which rows are its own. ``deadline_seconds`` bounds every exchange; when it passes,
     ``on_missing`` decides: "fail" at once, or "continue" (and log it) while ``quorum`` holds.
     """
 
-    partition: Literal["region", "hospital", "unit", "patient", "groups"]
+    partition: Literal["region", "hospital", "unit", "patient", "groups", "folder"]
     names: tuple[Name, ...] = ()
     groups: dict[Name, Annotated[tuple[str, ...], Field(min_length=1)]] = Field(default_factory=dict)
     quorum: Annotated[int, Field(ge=1)]
@@ -53,6 +67,8 @@ class Sites(Part):
             raise ValueError("'groups' and partition = \"groups\" belong together")
         if self.partition == "patient" and not self.names:
             raise ValueError("partition = \"patient\" needs 'names': part-1, part-2, ..., one a site")
+        if self.partition == "folder" and not self.names:
+            raise ValueError("partition = \"folder\" needs 'names', one a site")
         if taken := sorted(RESERVED.intersection([*self.names, *self.groups])):
             raise ValueError(f"no site can be called {taken[0]}")
         if self.groups and self.names and set(self.names) - set(self.groups):

@@ -197,8 +197,8 @@ def bootstrap_histogram(
         The names of :func:`metrics`.
     """
     value = metrics(merge(histograms))
-    negatives = sum(_redraw(histogram.negatives, rng, repetitions) for histogram in histograms)
-    positives = sum(_redraw(histogram.positives, rng, repetitions) for histogram in histograms)
+    negatives = sum(redraw(histogram.negatives, rng, repetitions) for histogram in histograms)
+    positives = sum(redraw(histogram.positives, rng, repetitions) for histogram in histograms)
     replicates = _measure(np.asarray(negatives), np.asarray(positives))
     return {name: percentile_interval(value[name], replicates[name], level) for name in value}
 
@@ -241,7 +241,8 @@ def _harmonic(count: Floats) -> Floats:
     return np.where(count < 100, table[np.minimum(count, 99).astype(np.intp)], expansion)
 
 
-def _redraw(counts: Counts, rng: np.random.Generator, repetitions: int) -> Counts:
+def redraw(counts: Counts, rng: np.random.Generator, repetitions: int) -> Counts:
+    """Draw as many rows from the bins again, (repetitions, bins); of no rows none."""
     total = counts.sum()
     return rng.multinomial(total, counts / max(total, 1), size=repetitions)
 

@@ -35,10 +35,16 @@ class Engine(StrEnum):
     RAY = "ray"
 
 
+Data = Annotated[
+    list[str] | None,
+    typer.Option(help="Data folder, or SITE=FOLDER for each site; without it the plan's synthetic hospitals."),
+]
+
+
 @app.command()
 def run(
     plan: Annotated[str, typer.Argument(help="A plan's TOML file, or the name of a shipped plan: see 'list'.")],
-    data: Annotated[Path | None, typer.Option(help="Data folder; without it the plan's synthetic hospitals.")] = None,
+    data: Data = None,
     sites: Annotated[str | None, typer.Option(help="Only these sites, separated by commas.")] = None,
     engine: Annotated[
         Engine | None, typer.Option(help="ray is for many cores or a Ray cluster.", show_default="in-process")
@@ -52,6 +58,7 @@ def run(
     from server.following import announce, results_table
     from server.settings import check_run_name
     from simulations.running import prepare, reopen, require_same_study, simulate
+    from simulations.sites import read_folders
 
     console = command_line.console()
     study = read(plan)
@@ -66,7 +73,8 @@ def run(
             study = study.inviting(tuple(sites.split(",")))
         folder = to / f"{study.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
         files = command_line.files_by_name(weights or ())
-        simulation = prepare(study, folder, data=data, engine=(engine or Engine.IN_PROCESS).value, weights=files)
+        where = read_folders(data or ())
+        simulation = prepare(study, folder, data=where, engine=(engine or Engine.IN_PROCESS).value, weights=files)
     announce(simulation.folder.name, simulation.plan, console)
     with _progress(simulation.folder / "progress.jsonl", console):
         found = simulate(simulation)
@@ -80,38 +88,38 @@ def curve(
     epsilons: Annotated[
         str, typer.Option(help="Epsilons of all such stages, separated by commas; inf is without noise.")
     ] = "0.5,1,3,8,inf",
-    data: Annotated[Path | None, typer.Option(help="Data folder; without it the plan's synthetic hospitals.")] = None,
+    data: Data = None,
     weights: Annotated[list[str] | None, typer.Option(help=command_line.WEIGHTS)] = None,
     to: Annotated[Path, typer.Option(help="Folder for the runs and the page.")] = Path("runs"),
 ) -> None:
-    """Run a plan at several epsilons, and draw what privacy costs: AUROC against epsilon on one page."""
+    """Run a plan at several epsilons, seed by seed, and draw what privacy costs: AUROC against epsilon on one page."""
     from common.plan import read
     from server.results import Results
-    from simulations import privacy_curve
+    from simulations import privacy_curve, privacy_curve_page
     from simulations.running import prepare, simulate
+    from simulations.sites import read_folders
 
-    console = command_line.console()
+    console, where = command_line.console(), read_folders(data or ())
     study, wanted = read(plan), privacy_curve.read_epsilons(epsilons)
     files = command_line.files_by_name(weights or ())
     name = f"{study.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
 
-    def run_one(varied: Plan, epsilon: float) -> Results:
+    def run_one(varied: Plan, epsilon: float, seed: int) -> Results:
         told = f"{epsilon:g}".replace(".", "-").replace("+", "")
-        folder = to / f"{name}-epsilon-{told}"
-        simulation = prepare(varied, folder, data=data, engine=Engine.IN_PROCESS.value, weights=files)
+        folder = to / f"{name}-epsilon-{told}-seed-{seed}"
+        simulation = prepare(varied, folder, data=where, engine=Engine.IN_PROCESS.value, weights=files)
         console.print(f"run {simulation.folder.name}: epsilon = {epsilon:g}")
         with _progress(simulation.folder / "progress.jsonl", console):
-            return simulate(simulation)
+            return simulate(simulation, pooled=False)
 
     page = to / f"{name}-curve.html"
-    shown = privacy_curve.write(study, privacy_curve.measure(study, wanted, run_one), page)
+    shown = privacy_curve_page.write(study, privacy_curve.measure(study, wanted, run_one), page)
     table = Table(title="AUROC over all held-out patients")
     for heading in ("epsilon", *(one.name for one in shown)):
         table.add_column(heading, justify="right")
     for epsilon in wanted:
-        figures = (one.at[epsilon] for one in shown)
-        cells = (f"{f.value:.3f} ({f.low:.3f}–{f.high:.3f})" if f else "withheld" for f in figures)
-        table.add_row(privacy_curve.written(epsilon), *cells)
+        figures = (privacy_curve_page.overall(one.at[epsilon]) for one in shown)
+        table.add_row(privacy_curve_page.written(epsilon), *figures)
     console.print(table)
     console.print(f"page: {page}")
 

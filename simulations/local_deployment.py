@@ -44,7 +44,7 @@ class LocalDeployment:
         self._kits = provision(self.coordinator, sites=list(sites), clock=lambda: datetime.now(UTC), address=address)
         for name, kit in self._kits.items():
             with (kit / "site.toml").open("a", encoding="utf-8") as file:
-                file.write(data_and_policy(plan, own_folder(plan, data, name), sites[name]))
+                file.write(data_and_policy(plan, name, own_folder(plan, data, name), sites[name]))
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> Self:

@@ -1,69 +1,55 @@
-"""One plan at several epsilons: what privacy costs in AUROC, as a page with one picture."""
+"""One plan at several epsilons, seed by seed: what privacy costs in AUROC."""
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-
-import jinja2
-from markupsafe import Markup
+from statistics import fmean
 
 from common.exceptions import PlanError
-from common.page_style import CSS
 from common.plan import Plan, from_json
-from common.serialization import canonical, parse, write_atomic
-from server.report.answer import point, span
-from server.report.drawing import canvas, names_beside
-from server.report.labels import views
-from server.results import OVERALL, Interval, Results
+from common.privacy import accountant
+from common.privacy.events import SampledGaussian, SampledRecords
+from common.serialization import canonical, parse
+from server.results import OVERALL, Candidate, Interval, PrivateStage, Results
 
-COLORS = ("#0072b2", "#d55e00", "#00875f", "#5d3a9b", "#c07d00", "#3c8fc4", "#b1568c")
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{{ plan.title }}: what privacy costs · Fedward</title>
-<style>{{ css }} figure, .scroll { max-width: 46rem; } svg { width: 100%; height: auto; }
-small { display: block; font-weight: 400; }</style>
-</head>
-<body>
-<header><p><span class="brand">Fedward</span>
-{%- if synthetic %}&ensp;<strong class="badge">SYNTHETIC DATA</strong>{% endif %}</p>
-<h1>{{ plan.title }}: what privacy costs</h1></header>
-<main><section>
-<h2>AUROC against epsilon</h2>
-<p class="lead">The federated networks that are trained with noise, over all held-out patients, with 95 % intervals;
-{{ "means over " ~ seeds ~ " seeds" if seeds > 1 else "one seed" }}. Epsilon is of one patient, over all
-rounds, seeds and folds of a stage, at the delta in the table; ∞ is training
-without noise and clipping that looks at each patient as often.</p>
-<figure>{{ picture }}</figure>
-<div class="scroll"><table aria-label="AUROC by epsilon"><thead><tr><th scope="col">Epsilon</th>
-{%- for curve in curves %}<th scope="col">{{ curve.name }}<small>delta {{ curve.delta }}</small></th>{% endfor %}
-</tr></thead><tbody>
-{% for epsilon in epsilons %}<tr><th scope="row">{{ written(epsilon) }}</th>
-{%- for curve in curves %}{% set found = curve.at[epsilon] %}
-<td>{% if found %}{{ point(found.value) }}<small>{{ span(found) }}</small>{% else %}withheld{% endif %}</td>
-{%- endfor %}</tr>
-{% endfor %}</tbody></table></div>
-</section></main>
-<footer><p>What is not covered by epsilon, and the accountant: in the report of each run,
-{{ runs | join(", ") }}.</p></footer>
-</body>
-</html>
-"""
+RECORDS = 5
+"""Of the patient for whom training that protects single records is told."""
+STEP = 1e-2
+"""Of the accountant's discretisation for what is told for comparison; never below the truth."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """What a stage's network reached at one epsilon.
+
+    Attributes
+    ----------
+    figures : mapping of site or "overall" to Interval
+        AUROC and both ends of its 95 % interval over patients, means over the seeds; missing where withheld.
+    seeds : tuple of float
+        Overall AUROC of each seed.
+    spent : PrivateStage or None
+        What the training with one seed cost; None without noise.
+    """
+
+    figures: Mapping[str, Interval]
+    seeds: tuple[float, ...]
+    spent: PrivateStage | None
 
 
 @dataclass(frozen=True)
 class Curve:
-    """AUROC of one stage's network by epsilon, None where withheld; infinity is without noise."""
+    """A stage with noise by epsilon; infinity is without noise."""
 
     name: str
     delta: float
-    at: dict[float, Interval | None]
+    at: Mapping[float, Point]
+
+
+Run = Callable[[Plan, float, int], Results]
+"""Runs a plan of one seed; epsilon and seed say what it is."""
 
 
 def read_epsilons(text: str) -> tuple[float, ...]:
@@ -83,18 +69,19 @@ def read_epsilons(text: str) -> tuple[float, ...]:
     return tuple(found)
 
 
-def at_epsilon(plan: Plan, epsilon: float) -> Plan:
-    """Return the plan with another epsilon in all its stages with noise.
+def at_epsilon(plan: Plan, epsilon: float, seed: int) -> Plan:
+    """Return the plan with another epsilon in all its stages with noise, and with one seed.
 
-    At infinity there is no noise and no clipping, and a round has as many epochs as a private one looks at each
-    patient on average.
+    Hospitals train once; several seeds in one plan would share its epsilon, and the noise of each would grow with
+    their number. At infinity there is no noise and no clipping, and a round has as many epochs as a private one looks
+    at each patient on average.
 
     Raises
     ------
     PlanError
         No stage is trained with noise.
     """
-    tree = parse(plan.to_json())
+    tree = parse(plan.to_json()) | {"seeds": [seed]}
     stages = [stage for stage in tree["stages"] if stage.get("privacy")]
     if not stages:
         raise PlanError(f"plan {plan.name} has no encoder stage with 'privacy', so there is no curve to draw")
@@ -106,29 +93,20 @@ def at_epsilon(plan: Plan, epsilon: float) -> Plan:
     return from_json(canonical(tree).decode())
 
 
-def measure(plan: Plan, epsilons: Sequence[float], run: Callable[[Plan, float], Results]) -> dict[float, Results]:
-    """Run the plan once an epsilon."""
-    return {epsilon: run(at_epsilon(plan, epsilon), epsilon) for epsilon in epsilons}
+def measure(plan: Plan, epsilons: Sequence[float], run: Run) -> dict[float, list[Results]]:
+    """Run the plan once an epsilon and seed."""
+    return {epsilon: [run(at_epsilon(plan, epsilon, seed), epsilon, seed) for seed in plan.seeds]
+            for epsilon in epsilons}  # fmt: skip
 
 
-def curves(plan: Plan, found: dict[float, Results]) -> tuple[Curve, ...]:
-    """Take the overall AUROC of every stage with noise out of the results."""
-    at: dict[float, dict[str, Interval | None]] = {}
-    for epsilon, results in found.items():
-        at[epsilon] = {
-            _named(line.name, view.name, plan): line.at(OVERALL)
-            for view in views(results, from_json(results.plan))
-            for line in view.lines
-            if line.kind == "federated"
-        }
+def curves(plan: Plan, found: Mapping[float, Sequence[Results]]) -> tuple[Curve, ...]:
+    """Take the AUROC of every stage with noise, on every label, out of the results."""
     private = [
-        (_named(stage.name, label, plan), stage.privacy)
-        for stage in plan.encoders
-        for label in plan.label_names
-        if stage.privacy
+        (stage.name, label, stage.privacy) for stage in plan.encoders for label in plan.label_names if stage.privacy
     ]
     return tuple(
-        Curve(name, how.delta, {epsilon: told.get(name) for epsilon, told in at.items()}) for name, how in private
+        Curve(_named(name, label, plan), how.delta, {at: _point(name, label, results) for at, results in found.items()})
+        for name, label, how in private
     )
 
 
@@ -137,48 +115,60 @@ def _named(stage: str, label: str, plan: Plan) -> str:
     return stage if len(plan.label_names) == 1 else f"{stage}, {label}"
 
 
-def write(plan: Plan, found: dict[float, Results], path: Path) -> tuple[Curve, ...]:
-    """Write the page and return what it shows."""
-    shown = curves(plan, found)
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    page = environment.from_string(_PAGE).render(
-        css=Markup(CSS),
-        plan=plan,
-        seeds=len(plan.seeds),
-        curves=shown,
-        epsilons=list(found),
-        synthetic=any(results.synthetic for results in found.values()),
-        runs=[results.run for results in found.values()],
-        picture=Markup(draw(shown)),
-        written=written,
-        point=point,
-        span=span,
+def composed(spent: PrivateStage, times: int) -> float:
+    """Epsilon of several such trainings on the same patients."""
+    return accountant.epsilon([_mechanism(spent, times)], spent.delta, step=STEP)
+
+
+def of_many_records(spent: PrivateStage) -> float:
+    """Epsilon of a patient with :data:`RECORDS` records, had single records been sampled and clipped instead.
+
+    Noise, sample rate and steps are the same, and so is the epsilon that would be claimed, of a record.
+    """
+    how = _mechanism(spent, 1)
+    records = SampledRecords(how.noise_multiplier, how.sample_rate, how.steps, RECORDS)
+    return accountant.epsilon([records], spent.delta, step=STEP)
+
+
+def found_out(epsilon: float, delta: float, false_alarms: float) -> float:
+    """Share of the patients that an attacker can at most tell to have been trained on.
+
+    Parameters
+    ----------
+    epsilon, delta : float
+    false_alarms : float
+        Share of the others that the attacker takes for them; in (0, 1).
+
+    Notes
+    -----
+    Kairouz, Oh and Viswanath, ICML 2015, theorem 2.1.
+    """
+    if math.isinf(epsilon):
+        return 1.0
+    return min(math.exp(epsilon) * false_alarms + delta, 1 - math.exp(-epsilon) * (1 - delta - false_alarms))
+
+
+def _mechanism(spent: PrivateStage, times: int) -> SampledGaussian:
+    return SampledGaussian(spent.noise_multiplier, spent.sample_rate, spent.steps * times)
+
+
+def _point(name: str, label: str, results: Sequence[Results]) -> Point:
+    judged = [one for found in results for one in found.candidates if (one.name, one.label) == (name, label)]
+    of_seeds = [_auroc(one) for one in judged]
+    sites = [site for site in of_seeds[0] if all(site in told for told in of_seeds)] if of_seeds else []
+    figures = {site: _mean([told[site] for told in of_seeds]) for site in sites}
+    spent = [stage for found in results if found.privacy for stage in found.privacy.stages if stage.name == name]
+    seeds = tuple(told[OVERALL].value for told in of_seeds) if OVERALL in figures else ()
+    return Point(figures, seeds, spent[0] if spent else None)
+
+
+def _auroc(candidate: Candidate) -> dict[str, Interval]:
+    return {score.site: score.auroc for score in candidate.scores if score.auroc}
+
+
+def _mean(found: Sequence[Interval]) -> Interval:
+    return Interval(
+        value=fmean(one.value for one in found),
+        low=fmean(one.low for one in found),
+        high=fmean(one.high for one in found),
     )
-    write_atomic(path, page.encode(), mode=0o644)
-    return shown
-
-
-def written(epsilon: float) -> str:
-    """Write an epsilon as a reader does."""
-    return "∞" if math.isinf(epsilon) else f"{epsilon:g}"
-
-
-def draw(shown: Sequence[Curve]) -> str:
-    """Draw AUROC with its interval at every epsilon, evenly spaced, as inline SVG."""
-    epsilons = list(shown[0].at)
-    with canvas(3.6, 6.2) as (figure, finish):
-        axes = figure.subplots()
-        ends = []
-        for place, (curve, color) in enumerate(zip(shown, itertools.cycle(COLORS), strict=False)):
-            shift = (place - (len(shown) - 1) / 2) * 0.06
-            known = [(x + shift, one) for x, one in enumerate(curve.at.values()) if one]
-            xs = [x for x, _ in known]
-            axes.plot(xs, [one.value for _, one in known], "o-", color=color, markersize=4.5)
-            axes.vlines(xs, [one.low for _, one in known], [one.high for _, one in known], colors=color, linewidth=1.2)
-            if known:
-                ends.append((xs[-1], known[-1][1].value, curve.name, color))
-        axes.set_xticks(range(len(epsilons)), [written(one) for one in epsilons])
-        axes.set_xlabel("Epsilon, a patient")
-        axes.set_ylabel("AUROC")
-        names_beside(axes, ends)
-    return finish("privacy-curve", "AUROC against epsilon")

@@ -29,7 +29,7 @@ from server.settings import RunRequest, ServerSettings, check_run_name
 from server.tracking import Tracking
 from simulations.grid import RUN_ID, InProcessGrid
 from simulations.pooled import add_pooled
-from simulations.sites import partition, write_settings
+from simulations.sites import Folders, partition, write_settings
 from simulations.synthetic.layouts import generate
 from strategies import base as strategies
 
@@ -59,7 +59,12 @@ class Simulation:
 
 
 def prepare(
-    plan: Plan, folder: Path, *, data: Path | None, engine: Engine, weights: Mapping[str, Path] = MappingProxyType({})
+    plan: Plan,
+    folder: Path,
+    *,
+    data: Folders | None,
+    engine: Engine,
+    weights: Mapping[str, Path] = MappingProxyType({}),
 ) -> Simulation:
     """Lay out a new run: synthetic hospitals where no data is given, one settings file a site.
 
@@ -68,7 +73,7 @@ def prepare(
     plan : Plan
     folder : Path
         New; its name is the run's.
-    data : Path, optional
+    data : Path or mapping of site to Path, optional
     engine : {"in-process", "ray"}
     weights : mapping of str to Path, optional
         Files of pretrained weights, by encoder; every site is given them.
@@ -87,7 +92,8 @@ def prepare(
         The folder is there already.
     """
     check_run_name(folder.name)
-    datasets.find(plan.data.source)
+    for source in {plan.data.source, *plan.data.sources.values()}:
+        datasets.find(source)
     resampling.find(plan.resampling)
     for stage in plan.federated:
         strategies.require(stage)
@@ -115,14 +121,15 @@ def _require_weights(stage: EncoderStage, files: Mapping[str, Path]) -> None:
             raise ModelError(f"stage {stage.name} needs weights of {name} with digest {wanted}, these have {found}")
 
 
-def _lay_out(plan: Plan, folder: Path, data: Path | None, engine: Engine, weights: Mapping[str, Path]) -> Simulation:
+def _lay_out(plan: Plan, folder: Path, data: Folders | None, engine: Engine, weights: Mapping[str, Path]) -> Simulation:
     if data is not None:
         plan = plan.on_real_data()
     elif plan.data.synthetic is not None:
         data = folder / "hospitals"
         generate(plan.data.source, plan.data.synthetic, data)
     else:
-        raise PlanError(f"plan {plan.name} runs on real data: say where it lies with --data FOLDER")
+        given = "SITE=FOLDER for each site" if plan.sites.partition == "folder" else "FOLDER"
+        raise PlanError(f"plan {plan.name} runs on real data: say where it lies with --data {given}")
     sites = partition(plan, data)
     plan = plan.inviting(tuple(sites))
     files = write_settings(plan, folder / "sites", data, sites, cache=folder.parent / CACHE, weights=weights)
@@ -165,8 +172,8 @@ def require_same_study(simulation: Simulation, plan: Plan) -> None:
         raise CheckpointError(f"run {simulation.folder.name} began with another plan; begin a new run for this one")
 
 
-def simulate(simulation: Simulation) -> Results:
-    """Run the server app and the client apps, then add the pooled baseline to the results."""
+def simulate(simulation: Simulation, *, pooled: bool = True) -> Results:
+    """Run the server app and the client apps, then add the pooled baseline to the results unless told otherwise."""
     settings = ServerSettings(state=simulation.folder / "coordinator", runs=simulation.folder.parent)
     request = RunRequest(simulation.folder.name, simulation.plan, simulation.engine)
     try:
@@ -177,6 +184,8 @@ def simulate(simulation: Simulation) -> Results:
                 run = run_in_process
             run(simulation.files, request.to_config())
         found = results.read(simulation.folder / "metrics.json")
+        if not pooled:
+            return found
         found = add_pooled(found, simulation.plan, simulation.files)
     finally:
         close_sites()

@@ -192,7 +192,9 @@ def _sizes(records: Records) -> dict[str, int]:
 
 def _refusals(asked: Question, plan: Plan) -> list[str]:
     """List why this site's policy could keep it from taking part in a plan."""
-    checks: list[Callable[[], object]] = [lambda: rules.permit_source(plan, asked.source)]
+    # A folder without a kit may be that of any invited site.
+    site = asked.site or next((name for name, source in plan.data.sources.items() if source == asked.source), "")
+    checks: list[Callable[[], object]] = [lambda: rules.permit_source(plan, site, asked.source)]
     if policy := asked.policy:
         checks.append(lambda: rules.permit_task(policy, plan))
         checks.append(lambda: rules.permit_epsilon(policy, plan.statistics.epsilon))

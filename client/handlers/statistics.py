@@ -61,7 +61,8 @@ def count_noised(site: Site, plan: Plan, request: NoisedStatisticsRequest) -> No
     if epsilon is None:
         raise PolicyRefusal("the plan of this run states no epsilon")
     table, told, asked = _open(site, plan)
-    question = [plan.data.source, plan.task, plan.label_names, plan.modalities, plan.statistics.model_dump(mode="json")]
+    source = site.settings.data.source
+    question = [source, plan.task, plan.label_names, plan.modalities, plan.statistics.model_dump(mode="json")]
     rows = [site.settings.data.by, site.settings.data.values, table.digest]
     each = shares(epsilon, len(asked.labels), len(asked.features))
     mechanisms = [

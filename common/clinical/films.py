@@ -86,7 +86,7 @@ def task(
     labels : tuple of k Label
     kind : {"binary", "multilabel"}
     answers : callable
-        Images to the labels of every film, (i, k) int8. Films with an unknown one are left out.
+        Images to the labels of every film, (i, k) int8. Films of which none is known are left out.
     unanswered : str
         Why, as the report says it.
     """
@@ -117,7 +117,7 @@ def _of_films(records: Records, images: Images, answers: NDArray[np.int8], unans
     stays, admissions = records.stays, records.admissions
     frontal = np.isin(images.view, FRONTAL) | bool((images.view == "").all())
     flow = Flow.of(images.patient).keep("lateral or unknown view", frontal)
-    flow = flow.keep(unanswered, (answers != NONE).all(axis=1))
+    flow = flow.keep(unanswered, (answers != NONE).any(axis=1))
     patient, time = images.patient[flow.rows], images.time[flow.rows]
     stay = containing(admissions.patient[stays.admission], stays.start, stays.end, patient, time)
     admission = containing(admissions.patient, admissions.start, admissions.end, patient, time)

@@ -17,10 +17,11 @@ from common.page_style import QUIET
 from common.plan import Plan, from_json
 from common.serialization import parse, write_atomic
 from common.tasks.base import find
-from server.report import description, distributions, labels, method, plots, privacy, tables
+from server.report import description, distributions, labels, method, plots, privacy, site_alone, tables
 from server.report.answer import answer, leading, point, span, tally
 from server.report.labels import View
 from server.report.plots import Plot
+from server.report.site_alone import SiteAlone
 from server.report.style import CSS
 from server.report.summary import Line, federated_label, like, local_lines, of_kind, pictured, several
 from server.report.tables import Cell, Row
@@ -69,6 +70,7 @@ class OfLabel:
     has_reference: bool
     auroc: list[Row]
     further: list[tuple[str, list[Row]]]
+    site_alone: SiteAlone | None
     networks: list[tuple[str, list[Row]]]
     pictured: tuple[Line, ...]
     several: bool
@@ -100,7 +102,13 @@ def render(results: Results) -> str:
     shown, several = views[0].lines, len(views) > 1
     sites = tuple(site.name for site in results.sites)
     units = f"{find(plan.task).unit}s"
-    told = labels.answer(views, sites, results.synthetic) if several else answer(shown, sites, results.synthetic)
+    each = [_of_label(results, plan, view, sites) for view in views]
+    warnings = {one.name: one.site_alone.warning for one in each if one.site_alone and one.site_alone.warning}
+    told = (
+        labels.answer(views, sites, results.synthetic, tuple(warnings))
+        if several
+        else answer(shown, sites, results.synthetic, "".join(warnings.values()))
+    )
     figures = labels.tiles(views, sites) if several else _figures(shown, sites)
     return environment.from_string(PAGE).render(
         css=Markup(CSS),
@@ -118,7 +126,8 @@ def render(results: Results) -> str:
         metric_notes=METRIC_NOTES,
         metrics=list(METRICS.values()),
         together=_together(views) if several else None,
-        views=[_of_label(results, plan, view, sites) for view in views],
+        views=each,
+        site_alone_head=site_alone.HEAD,
         privacy=privacy.section(results, plan),
         histories=_histories(results, plan, shown),
         cohort=tables.cohort(results, plan.label_names),
@@ -166,6 +175,7 @@ def _of_label(results: Results, plan: Plan, view: View, sites: tuple[str, ...]) 
         has_reference=bool(of_kind(shown, "reference")),
         auroc=tables.figures(shown, sites, "auroc"),
         further=[(name, tables.figures(shown, sites, key)) for key, name in METRICS.items() if key != "auroc"],
+        site_alone=site_alone.section(shown, plan.evaluation.bootstraps),
         networks=tables.networks(shown) if plan.encoders else [],
         pictured=pictured(shown),
         several=several(shown),

@@ -45,6 +45,8 @@ class Line:
         Counts over all sites and seeds; None where only figures were shared.
     family : str
         Name of the stage whose network it is a variant of; empty for trees and references.
+    counts : tuple of tuple of ScoreHistogram
+        By seed, of each site that shares them.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Line:
     figures: Mapping[tuple[str, str], Interval | None]
     histogram: ScoreHistogram | None
     family: str = ""
+    counts: tuple[tuple[ScoreHistogram, ...], ...] = ()
 
     def at(self, site: str, metric: str = "auroc") -> Interval | None:
         """Give the figure at a site or "overall"; None when withheld or not evaluated."""
@@ -162,7 +165,12 @@ def _line(candidate: Candidate, label: str, style: tuple[str, str, object], fami
     }
     histograms = list(_histograms(score for score in candidate.scores if score.site == OVERALL))
     total = merge(histograms) if histograms else None
-    return Line(candidate.name, label, candidate.kind, *style, figures, total, family)
+    seeds = dict.fromkeys(score.seed for score in candidate.scores)
+    counts = (
+        tuple(_counts(score for score in candidate.scores if score.site != OVERALL and score.seed == seed))
+        for seed in seeds
+    )
+    return Line(candidate.name, label, candidate.kind, *style, figures, total, family, tuple(filter(None, counts)))
 
 
 def _average(intervals: Sequence[Interval | None]) -> Interval | None:
@@ -177,9 +185,16 @@ def _average(intervals: Sequence[Interval | None]) -> Interval | None:
 
 def _histograms(scores: Iterator[Score]) -> Iterator[ScoreHistogram]:
     """Yield the counts of the scores that share them and hold both classes."""
-    for score in scores:
-        if sum(score.negatives) and sum(score.positives):
-            yield ScoreHistogram(np.array(score.negatives, np.int64), np.array(score.positives, np.int64))
+    return (counts for counts in _counts(scores) if counts.negatives.any() and counts.positives.any())
+
+
+def _counts(scores: Iterator[Score]) -> Iterator[ScoreHistogram]:
+    """Yield the counts of the scores that share them."""
+    return (
+        ScoreHistogram(np.array(score.negatives, np.int64), np.array(score.positives, np.int64))
+        for score in scores
+        if score.negatives
+    )
 
 
 def _own_models(local: Sequence[Candidate], federated: Sequence[Candidate], bootstraps: int) -> Iterator[Candidate]:

@@ -43,6 +43,14 @@ PAGE = """
 {% endfor %}
 </section>
 
+{% if view.site_alone %}
+<section id="site-alone{{ suffix }}">
+<h2>What the site alone tells</h2>
+<p class="lead">{{ view.site_alone.lead }}</p>
+{{ table("AUROC within and between sites" ~ of, site_alone_head, view.site_alone.rows) }}
+</section>
+{% endif %}
+
 {% if view.networks %}
 <section id="networks{{ suffix }}">
 <h2>Networks, alone and together</h2>

@@ -161,9 +161,18 @@ def test_the_models_of_the_plan_and_of_its_sites_are_evaluated(study: Plan) -> N
 
 
 def test_data_of_another_source_than_the_plans_takes_no_part(study: Plan) -> None:
-    policy.permit_source(study, study.data.source)  # control
+    policy.permit_source(study, "ward-1", study.data.source)  # control
     with pytest.raises(PolicyRefusal, match="the plan is for data from eicu, this site has other"):
-        policy.permit_source(study, "other")
+        policy.permit_source(study, "ward-1", "other")
+
+
+def test_a_site_with_a_source_of_its_own_takes_part_with_that_alone(study: Plan) -> None:
+    data = study.data.model_copy(update={"sources": {"ward-1": "other"}})
+    study = study.model_copy(update={"data": data})
+    policy.permit_source(study, "ward-1", "other")
+    policy.permit_source(study, "ward-2", "eicu")
+    with pytest.raises(PolicyRefusal, match="the plan is for data from other, this site has eicu"):
+        policy.permit_source(study, "ward-1", "eicu")
 
 
 def test_a_rule_of_aggregation_may_slow_learning_down(study: Plan) -> None:

@@ -125,7 +125,7 @@ def test_shipped_plans_are_valid_and_named_after_their_file(name: str) -> None:
     plan = read(name)
     assert plan.name == name
     assert plan == from_json(plan.to_json())
-    assert [stage.name for stage in plan.training if isinstance(stage, BoostingStage)]
+    assert plan.federated
 
 
 def test_the_two_plans_the_project_promises_are_shipped() -> None:
@@ -140,7 +140,7 @@ def test_a_file_says_the_same_as_its_json(tmp_path: Path) -> None:
 
 ALLOWED = {
     "foo": "name, title, task, labels, modalities, seeds, data, sites, split, resampling, trees, stages",
-    "data.foo": "source, synthetic",
+    "data.foo": "source, sources, synthetic",
     "data.synthetic.foo": "hospitals, stays_per_hospital, seed, shift",
     "sites.foo": "partition, names, groups, quorum, deadline_seconds, on_missing",
     "split.foo": "folds, held_out",

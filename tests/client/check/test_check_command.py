@@ -193,7 +193,7 @@ ASKED = ("--data", ".", "--source", "eicu", "--task", "in_hospital_mortality")
         (("--data", ".", "--source", "eicu"), 1, "name a task, one of abnormal_film, "),
         (("--data", ".", "--source", "eicu", "--task", "nosuch"), 1, "nosuch"),
         (("--data", ".", "--source", "nosuch", "--task", "crd8"), 1, "nosuch"),
-        (("--data", ".", "--source", "eicu", "--task", "crd8", "--label", "nosuch"), 1, "is one of copd, asthma"),
+        (("--data", ".", "--source", "eicu", "--task", "crd8", "--label", "nosuch"), 1, "its labels: copd, asthma"),
         (("--data", ".", "--source", "eicu", "--task", "crd8", "--modality", "x"), 1, "no modality x; there are table"),
         (("--data", ".", "--source", "eicu", "--task", "crd8", "--plan", "demo"), 1, "is about in_hospital_mortality"),
         ((*ASKED, "--label", "nosuch"), 1, "has no label 'nosuch'; its labels: death"),

@@ -65,6 +65,21 @@ def test_an_abnormal_film_shows_a_disease_and_is_not_called_normal(few: Few) -> 
     assert [each.candidates for each in lost] == [0, 2]
 
 
+def test_each_source_answers_the_question_it_tells_of(few: Few) -> None:
+    task, names = find("abnormal_film_intensive_care"), ("No Finding", "Pneumonia", "Intensive Care")
+    films_of = {
+        names[:2]: [{"No Finding": 1}, {"Pneumonia": 1}, {"Pneumonia": 1, "No Finding": 1}],
+        names[2:]: [{"Intensive Care": 1}, {"Intensive Care": 0}, {}],
+        names: [{"No Finding": 1, "Intensive Care": 1}, {"Intensive Care": -1, "Pneumonia": 1}],
+    }
+    found = {told: task.examples(films(few, rows, told)).labels.tolist() for told, rows in films_of.items()}
+    assert found[names[:2]] == [[0, NONE], [1, NONE]]
+    assert found[names[2:]] == [[NONE, 1], [NONE, 0]]
+    assert found[names] == [[0, 1], [1, NONE]]
+    with pytest.raises(DataError, match="tells neither of 'No Finding' nor of 'Intensive Care'"):
+        task.examples(films(few, [{"Edema": 1}], ("Edema",)))
+
+
 def test_lateral_films_and_unknown_views_are_left_out(few: Few) -> None:
     views = ["PA", "AP", "LATERAL", "LL", ""]
     records = few(
