@@ -17,7 +17,8 @@ from typing import TypeVar
 from flwr.app import Context, Error, Message, RecordDict
 
 from client import egress, policy
-from client.site import Site, open_site
+from client.open_sites import open_site
+from client.site import Site
 from common import records
 from common.audit.event import Event, Head, Kind
 from common.exceptions import ConfigurationError, FedwardError, ProtocolError

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from client.open_sites import open_site
 from client.preprocessing import splits
 from client.preprocessing.table import Table
-from client.site import Site, open_site
+from client.site import Site
 from client.training.boosting import grow
 from client.training.evaluation import evaluate, held_out_probabilities, together
 from client.training.folds import divide

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from client.inputs.base import Input
-from client.site import Site, open_site
+from client.open_sites import open_site
+from client.site import Site
 from client.training.examples import Examples
 from client.training.network_rounds import Rows, divide, predict, train_alone
 from client.training.preparing import prepare

@@ -14,8 +14,8 @@ from typing import Literal
 from flwr.app import Context, RecordDict
 
 from client.datasets import base as datasets
+from client.open_sites import close_sites
 from client.resampling import base as resampling
-from client.site import close_sites
 from common.audit.event import Event, Kind
 from common.audit.log import AuditLog
 from common.exceptions import CheckpointError, ModelError, PlanError

@@ -63,7 +63,7 @@ def measure(sites: int, rounds: int) -> dict[str, float]:
         least squares) and ``file_growth`` (descriptors), both over the second half of the rounds.
     """
     from client.app import app
-    from client.site import close_sites
+    from client.open_sites import close_sites
     from common.audit.log import AuditLog
     from server.admission import admit
     from simulations.grid import InProcessGrid

@@ -12,7 +12,7 @@ import pytest
 from flwr.app import Context, Message, RecordDict
 from flwr.supercore.task_identity import TaskIdentity
 
-from client import site as sites
+from client import open_sites as sites
 from client.answering import answer
 from client.site import Site
 from common import records

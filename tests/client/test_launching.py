@@ -137,7 +137,7 @@ def test_waits_grow_while_nothing_comes_and_are_short_again_afterwards(monkeypat
 LEAVING = """
 import atexit, os, sys
 from pathlib import Path
-from client.site import open_site
+from client.open_sites import open_site
 from common.audit.event import Event, Kind
 
 open_site(Path(sys.argv[1])).audit.append(Event(Kind.DECISION, {"reason": "test"}))

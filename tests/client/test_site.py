@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from client.site import Site, open_site
+from client.open_sites import open_site
+from client.site import Site
 from client.training.store import UNUSED_SECONDS
 from common.boosting.model import Model, ModelHeader
 from common.exceptions import DataError

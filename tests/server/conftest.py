@@ -185,7 +185,7 @@ def trial(
     tmp_path: Path, hospitals: Path, small_plan: Callable[..., Plan], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., Trial]]:
     """Build a run on the hospitals, in a world where time passes by waiting only and no report is drawn."""
-    from client.site import close_sites
+    from client.open_sites import close_sites
     from simulations.sites import partition, write_settings
 
     clock = Clock()

@@ -7,8 +7,8 @@ import re
 import numpy as np
 import pytest
 
+from client.open_sites import open_site
 from client.preprocessing import tabulating
-from client.site import open_site
 from common.clinical.variables import variables
 from common.exceptions import QuorumError
 from server.report.page import render

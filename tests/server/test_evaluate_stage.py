@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from client.site import open_site
+from client.open_sites import open_site
 from client.training.evaluation import held_out_probabilities
 from common import score_histogram
 from common.boosting.model import Model, ModelHeader

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from client.site import open_site
+from client.open_sites import open_site
 from common.exceptions import FedwardError
 from tests.networks import stage
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from client.site import close_sites, open_site
+from client.open_sites import close_sites, open_site
 from client.training.local_state import chain_of
 from client.training.network_rounds import CONTROL
 from common.audit.event import Kind

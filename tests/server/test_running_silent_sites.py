@@ -63,7 +63,7 @@ def test_a_site_that_lost_its_models_is_sent_them_whole(trial):
     one = trial({"stages": with_rounds(3)})
 
     def forget():
-        from client.site import close_sites
+        from client.open_sites import close_sites
 
         close_sites()
         for segment in (one.files["hospital-2"].parent / "state" / "models").iterdir():

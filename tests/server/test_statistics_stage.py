@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client.site import open_site
+from client.open_sites import open_site
 from common.exceptions import QuorumError
 from server.stages.statistics import base_score
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from client.site import open_site
+from client.open_sites import open_site
 from common.plan import from_json, read
 from common.serialization import canonical, parse
 from server.results import OVERALL

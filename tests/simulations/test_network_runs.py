@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from client.site import close_sites, open_site
+from client.open_sites import close_sites, open_site
 from client.training.examples import Examples
 from client.training.loss import per_row
 from client.training.network_rounds import divide

@@ -14,7 +14,7 @@ import torch
 
 from client.cohorts import loading
 from client.handlers import train as handler
-from client.site import close_sites, open_site
+from client.open_sites import close_sites, open_site
 from client.training.gradient import train
 from client.training.local_state import chain_of
 from client.training.network_rounds import divide, schedule

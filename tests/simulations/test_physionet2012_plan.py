@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from client.datasets import physionet2012
-from client.site import close_sites, open_site
+from client.open_sites import close_sites, open_site
 from common.plan import Plan, from_json, read
 from common.serialization import canonical, parse
 from simulations.running import CACHE, Simulation, prepare, simulate

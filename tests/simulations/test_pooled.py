@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from client.site import close_sites, open_site
+from client.open_sites import close_sites, open_site
 from client.training.folds import divide
 from common.boosting.model import to_xgboost_json
 from common.boosting.trees import split_new_trees

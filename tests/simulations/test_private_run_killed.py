@@ -10,7 +10,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from client.site import close_sites, open_site
+from client.open_sites import close_sites, open_site
 from common.encoders.weights import to_bytes
 from common.networks.building import build
 from common.networks.sharing import arrays, shared

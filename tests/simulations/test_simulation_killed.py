@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from client.site import close_sites
+from client.open_sites import close_sites
 from server import results
 from simulations.running import reopen, simulate
 from tests.simulations.comparing import EXCHANGES, assert_logs_verify, assert_same, models

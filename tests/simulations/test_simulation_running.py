@@ -6,7 +6,7 @@ import functools
 
 import pytest
 
-from client.site import close_sites, open_site
+from client.open_sites import close_sites, open_site
 from common.audit.event import Kind
 from common.audit.log import AuditLog
 from common.serialization import digest

@@ -18,10 +18,10 @@ from client.cohorts.cohort import Cohort
 from client.cohorts.films import choose
 from client.cohorts.loading import load, read
 from client.datasets.base import ALL, SYNTHETIC_MARKER
+from client.open_sites import open_site
 from client.preprocessing import tabulating
 from client.preprocessing.images import Form, batches
 from client.preprocessing.table import build
-from client.site import open_site
 from common.clinical.films import last_frontal
 from common.clinical.findings import CHEXPERT
 from common.clinical.variables import variables
