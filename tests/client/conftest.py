@@ -153,7 +153,7 @@ def open_ward(
 ) -> Iterator[Callable[..., Ward]]:
     """Open a site over one of the hospitals, or over another folder of tables."""
     TaskIdentity.task_id, TaskIdentity.run_id, TaskIdentity.node_id = 1, 1, 0  # building a message reads them
-    monkeypatch.setattr(sites, "load", load_once)
+    monkeypatch.setattr("client.site.load", load_once)
 
     def open_(
         name: str = "ward-1",
