@@ -100,19 +100,17 @@ def measure(plan: Plan, epsilons: Sequence[float], run: Run) -> dict[float, list
 
 
 def curves(plan: Plan, found: Mapping[float, Sequence[Results]]) -> tuple[Curve, ...]:
-    """Take the AUROC of every stage with noise, on every label, out of the results."""
-    private = [
-        (stage.name, label, stage.privacy) for stage in plan.encoders for label in plan.label_names if stage.privacy
-    ]
+    """Take the AUROC of every stage with noise out of the results, for each label."""
     return tuple(
-        Curve(_named(name, label, plan), how.delta, {at: _point(name, label, results) for at, results in found.items()})
-        for name, label, how in private
+        Curve(
+            stage.name if len(plan.label_names) == 1 else f"{stage.name}, {label}",
+            stage.privacy.delta,
+            {epsilon: _point(stage.name, label, results) for epsilon, results in found.items()},
+        )
+        for stage in plan.encoders
+        if stage.privacy
+        for label in plan.label_names
     )
-
-
-def _named(stage: str, label: str, plan: Plan) -> str:
-    """Name a curve; of several labels each has its own."""
-    return stage if len(plan.label_names) == 1 else f"{stage}, {label}"
 
 
 def composed(spent: PrivateStage, times: int) -> float:
@@ -153,8 +151,8 @@ def _mechanism(spent: PrivateStage, times: int) -> SampledGaussian:
 
 
 def _point(name: str, label: str, results: Sequence[Results]) -> Point:
-    judged = [one for found in results for one in found.candidates if (one.name, one.label) == (name, label)]
-    of_seeds = [_auroc(one) for one in judged]
+    asked = [one for found in results for one in found.candidates if (one.name, one.label) == (name, label)]
+    of_seeds = [_auroc(one) for one in asked]
     sites = [site for site in of_seeds[0] if all(site in told for told in of_seeds)] if of_seeds else []
     figures = {site: _mean([told[site] for told in of_seeds]) for site in sites}
     spent = [stage for found in results if found.privacy for stage in found.privacy.stages if stage.name == name]

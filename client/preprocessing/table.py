@@ -139,19 +139,18 @@ def build(cohort: Cohort, labels: Sequence[int], *, for_trees: bool = True, may_
     labels : sequence of int
         Columns of the labels; of several a row knows any.
     for_trees : bool
-        Whether trees are grown on it; otherwise there need not be any columns, nor any known answer: networks learn
-        from the answers to the task's other questions, too.
+        Whether trees are grown on it; otherwise there need not be any columns.
     may_lack : collection of str, optional
         See :func:`client.preprocessing.columns.columns`.
 
     Raises
     ------
     DataError
-        Trees have no row whose answer is known, or nothing to learn from; or nobody has a modality.
+        No row's answer is known; or trees have nothing to learn from, or nobody has a modality.
     """
     answers = cohort.labels[:, list(labels)]
     known = (answers != NONE).any(axis=1)
-    if for_trees and not known.any():
+    if not known.any():
         names = " or ".join(f"'{cohort.label_names[label]}'" for label in labels)
         raise DataError(f"no row has a known answer to {names}", file="cohort", field="labels")
     features, modalities = columns(cohort, needed=for_trees, may_lack=may_lack)

@@ -56,11 +56,8 @@ def tally(federated: Line, own: Line, sites: Sequence[str]) -> Tally | None:
     return Tally(tuple(known), tuple(helped), tuple(clearly), gain)
 
 
-def answer(all_lines: Sequence[Line], sites: Sequence[str], synthetic: Sequence[str], warning: str = "") -> Answer:
-    """Say whether federation helped, against training alone and against averaging the local models.
-
-    ``warning`` is said right behind the overall figures, where they mislead.
-    """
+def answer(all_lines: Sequence[Line], sites: Sequence[str], synthetic: Sequence[str]) -> Answer:
+    """Say whether federation helped, against training alone and against averaging the local models."""
     best = leading(all_lines)
     own, mean = like(all_lines, best, "local"), like(all_lines, best, "ensemble")
     count = tally(best, own, sites) if best and own else None
@@ -68,7 +65,6 @@ def answer(all_lines: Sequence[Line], sites: Sequence[str], synthetic: Sequence[
     averaged = mean.at(OVERALL) if mean else None
     sentences = [
         *_overall(all_lines, best),
-        *([warning] if warning else ()),
         *(_per_site(best, own, count) if best and own and count else ()),
         *_averaging(federated, averaged),
         *_not_counted(best, own, sites, count),

@@ -156,13 +156,8 @@ def best(shown: Sequence[View]) -> Line | None:
     return max(ranked, key=lambda one: one[:2])[2] if ranked else None
 
 
-def answer(
-    shown: Sequence[View], sites: Sequence[str], synthetic: Sequence[str], site_tells: Sequence[str] = ()
-) -> Answer:
-    """Say which model predicts best over the labels, and whether training together helped, no kinder than it is.
-
-    ``site_tells`` are the labels of which the site alone tells much.
-    """
+def answer(shown: Sequence[View], sites: Sequence[str], synthetic: Sequence[str]) -> Answer:
+    """Say which model predicts best over the labels, and whether training together helped, no kinder than it is."""
     first = best(shown)
     if first is None:
         return Answer("The figures over all patients are withheld.", tuple(told_synthetic(sites, synthetic)))
@@ -185,10 +180,6 @@ def answer(
         sentences.append(
             "Beside the model that a site trained alone, on that site's own patients, it is better in "
             f"{better} of {known} pairs of site and label; AUROC changes by {_signed(gain)} in the mean."
-        )
-    if site_tells:
-        sentences.append(
-            f"The site alone tells much of {', '.join(site_tells)}: there what counts are the figures of each site."
         )
     headline = f"{first.label} predicts best: mean AUROC {point(value or 0.0)} over {over} of {len(shown)} labels."
     return Answer(headline, (*sentences, *told_synthetic(sites, synthetic)))

@@ -70,13 +70,13 @@ class OfLabel:
     has_reference: bool
     auroc: list[Row]
     further: list[tuple[str, list[Row]]]
-    site_alone: SiteAlone | None
     networks: list[tuple[str, list[Row]]]
     pictured: tuple[Line, ...]
     several: bool
     curves: list[Plot]
     forest: Plot | None
     matrix: list[Row]
+    site_alone: SiteAlone | None
 
 
 def write(results: Results, folder: Path) -> Path:
@@ -102,13 +102,8 @@ def render(results: Results) -> str:
     shown, several = views[0].lines, len(views) > 1
     sites = tuple(site.name for site in results.sites)
     units = f"{find(plan.task).unit}s"
+    told = labels.answer(views, sites, results.synthetic) if several else answer(shown, sites, results.synthetic)
     each = [_of_label(results, plan, view, sites) for view in views]
-    warnings = {one.name: one.site_alone.warning for one in each if one.site_alone and one.site_alone.warning}
-    told = (
-        labels.answer(views, sites, results.synthetic, tuple(warnings))
-        if several
-        else answer(shown, sites, results.synthetic, "".join(warnings.values()))
-    )
     figures = labels.tiles(views, sites) if several else _figures(shown, sites)
     return environment.from_string(PAGE).render(
         css=Markup(CSS),
@@ -121,7 +116,7 @@ def render(results: Results) -> str:
         seeds=len(plan.seeds),
         sites=list(sites),
         facts=_facts(results, plan),
-        answer=told,
+        answer=site_alone.warned(told, {view.name: view.site_alone for view in each}),
         tiles=[*figures, *_sizes(results, sites, units)],
         metric_notes=METRIC_NOTES,
         metrics=list(METRICS.values()),
@@ -175,13 +170,13 @@ def _of_label(results: Results, plan: Plan, view: View, sites: tuple[str, ...]) 
         has_reference=bool(of_kind(shown, "reference")),
         auroc=tables.figures(shown, sites, "auroc"),
         further=[(name, tables.figures(shown, sites, key)) for key, name in METRICS.items() if key != "auroc"],
-        site_alone=site_alone.section(shown, plan.evaluation.bootstraps),
         networks=tables.networks(shown) if plan.encoders else [],
         pictured=pictured(shown),
         several=several(shown),
         curves=curves if one else [labels.apart(plot, view.name) for plot in curves],
         forest=forest if one or forest is None else labels.apart(forest, view.name),
         matrix=_matrix(labels.about(results, view.name), plan, shown, sites),
+        site_alone=site_alone.section(shown, plan.evaluation.bootstraps),
     )
 
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from common import site_pairs
 from common.score_histogram import ScoreHistogram
 from common.seeding import generator
-from server.report.answer import leading, point, span
+from server.report.answer import Answer, leading, point, span
 from server.report.summary import Line
 from server.report.tables import ABSENT, Cell, Row
 from server.results import Interval
 
-TELLING = 0.6
-"""AUROC of the site alone from which the page warns at its top: as much as many a clinical finding tells."""
+TELLING = 0.55
+"""AUROC of the site alone from which the page warns at its top: more than models are often told apart by."""
 HEAD = ["Score", "All pairs", "Of one site", "Of two sites"]
 
 
@@ -52,6 +52,16 @@ def section(shown: Sequence[Line], bootstraps: int) -> SiteAlone | None:
         else ""
     )
     return SiteAlone(lead, rows, warning)
+
+
+def warned(told: Answer, found: Mapping[str, SiteAlone | None]) -> Answer:
+    """Return the answer with the warnings behind its first sentence, the overall figures; by label if several."""
+    warnings = [
+        f"{label}: {one.warning[0].lower()}{one.warning[1:]}" if len(found) > 1 else one.warning
+        for label, one in found.items()
+        if one and one.warning
+    ]
+    return replace(told, sentences=(*told.sentences[:1], *warnings, *told.sentences[1:]))
 
 
 def _comparable(line: Line, seeds: Sequence[Sequence[ScoreHistogram]]) -> bool:

@@ -47,7 +47,7 @@ def some_films(source: str, folder: Path) -> Path:
 
 def plan(source: str, encoder: dict[str, Any]) -> Plan:
     tree = parse(read("demo").to_json())
-    tree |= {"task": "abnormal_film", "label": None, "modalities": ["images"], "seeds": [3]}
+    tree |= {"task": "abnormal_film", "labels": [], "modalities": ["images"], "seeds": [3]}
     tree["data"] = {"source": source, "synthetic": None}
     tree["sites"] |= {"partition": "patient", "names": ["part-1", "part-2"], "quorum": 2}
     tree["split"] = {"folds": 2, "held_out": [0]}

@@ -27,7 +27,7 @@ TWO = {
     ],
     "data.source": "nih_cxr",
     "task": "abnormal_film",
-    "labels": "all",
+    "labels": [],
     "modalities": ["images"],
     "split": {"folds": 2, "held_out": [0, 1]},
 }

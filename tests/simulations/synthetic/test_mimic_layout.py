@@ -254,7 +254,7 @@ def test_a_shift_changes_the_equipment_of_every_second_hospital_only(tmp_path: P
 
 def distances(folder: Path) -> dict[str, float]:
     """How far the two hospitals' data lie from that of both, as the report measures it from what they tell."""
-    tables = {home.name: build(cohort(home, "mimic_iv", ("table",)), 0) for home in sorted(folder.glob("hospital-*"))}
+    tables = {home.name: build(cohort(home, "mimic_iv", ("table",)), [0]) for home in sorted(folder.glob("hospital-*"))}
     persons = {site: np.unique(table.patients, return_inverse=True)[1] for site, table in tables.items()}
     names = next(iter(tables.values())).feature_names
     run: Any = SimpleNamespace(description=SimpleNamespace(epsilon=None), minimum_cell=11)
@@ -292,7 +292,7 @@ def test_layouts_are_named_after_sources_and_others_are_refused(tmp_path: Path) 
 
 MIMIC = {
     "task": "crd8",
-    "label": "sleep_apnoea",
+    "labels": ["sleep_apnoea"],
     "data.source": "mimic_iv",
     "data.synthetic": {"hospitals": 2, "stays_per_hospital": 250, "seed": 4},
     "sites.names": [],
@@ -339,8 +339,8 @@ def test_a_plan_learns_from_tables_past_codes_and_notes(tmp_path: Path, small_pl
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"data.source": "eicu", "task": "in_hospital_mortality", "label": None}, "holds no diagnoses"),
-        ({"task": "readmission", "label": None, "modalities": ["table"]}, "has no table of its own"),
+        ({"data.source": "eicu", "task": "in_hospital_mortality", "labels": []}, "holds no diagnoses"),
+        ({"task": "readmission", "labels": [], "modalities": ["table"]}, "has no table of its own"),
     ],
 )
 @pytest.mark.usefixtures("undrawn")
