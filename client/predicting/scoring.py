@@ -82,12 +82,13 @@ class Scoring:
     def probabilities(self, models: Sequence[ReleasedModel]) -> NDArray[np.float64]:
         """Return the mean of some models for each label of the plan; (n, k) float64, NaN where none answers it."""
         labels = self.run.plan.label_names
+        networks = [self._network_says(one) for one in models if one.is_network]
         found = np.full((len(self.cohort), len(labels)), np.nan)
-        if networks := [self._network_says(one) for one in models if one.is_network]:
-            found = np.mean(networks, axis=0)
         for place, label in enumerate(labels):
-            if trees := [self._trees_say(one) for one in models if one.label == label]:
-                found[:, place] = np.mean(trees, axis=0)
+            each = [values[:, place] for values in networks]
+            each += [self._trees_say(one) for one in models if one.label == label]
+            if each:
+                found[:, place] = np.mean(each, axis=0)
         return found
 
     def _trees_say(self, model: ReleasedModel) -> NDArray[np.float64]:
