@@ -22,9 +22,9 @@ pytestmark = pytest.mark.timeout(900)
 
 ROUNDS = 2
 HOW = {"noise_multiplier": 2.0, "delta": 1e-3, "sample_rate": 0.25, "steps": 2}
-LIVES = ("common.privacy.ledger/Ledger.reserve/1", "common.privacy.ledger/Ledger.commit/2",
+LIVES = ("common.privacy.ledger/Ledger.reserve/4", "common.privacy.ledger/Ledger.commit/2",
          "server.blobs/Blobs.put/1", "server.blobs/Blobs.put/3", "")  # fmt: skip
-"""A reservation without noise; bytes stored and not sent; replies that were not in the checkpoint, twice; no kill."""
+"""A reservation, after three of statistics; bytes that are stored; replies not in the checkpoint, twice; no kill."""
 
 LIVE = """
 import importlib, os, signal, sys
