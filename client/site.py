@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -154,8 +153,7 @@ class Site:
         key = (*_questions(plan), plan.digest, stage.name)
         if key not in self._examples:
             place = Place(self._home / self.settings.data.folder, self.shelf)
-            found = examples(self.cohort(plan), stage, place)
-            self._examples[key] = replace(found, labels=found.labels[:, list(plan.label_columns)])
+            self._examples[key] = examples(self.cohort(plan), stage, plan.label_columns, place)
         return self._examples[key]
 
     @cached_property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -36,8 +36,8 @@ def columns(cohort: Cohort) -> dict[str, tuple[str, ...]]:
     return {modality: names for modality, names in found.items() if names}
 
 
-def examples(cohort: Cohort, stage: EncoderStage, place: Place) -> Examples:
-    """Lay a cohort out for a stage's network.
+def examples(cohort: Cohort, stage: EncoderStage, labels: Sequence[int], place: Place) -> Examples:
+    """Lay a cohort out for a stage's network; ``labels`` are columns of the cohort's.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def examples(cohort: Cohort, stage: EncoderStage, place: Place) -> Examples:
     inputs: dict[str, Input] = {}
     for modality, encoder in stage.encoders.items():
         inputs[modality] = _INPUTS[modality](cohort, stage, encoder, place)
-    return Examples(inputs, cohort.labels, cohort.patients)
+    return Examples(inputs, cohort.labels[:, list(labels)], cohort.patients)
 
 
 def _table(cohort: Cohort, stage: EncoderStage, encoder: str, place: Place) -> Input:  # noqa: ARG001

@@ -126,7 +126,8 @@ class Scoring:
 
         plan, content, problem = self.run.plan, self.run.content(model), ModelError("no weights")
         built = build(stage, self.run.columns, len(plan.label_names), model.seed, model.fold)
-        given, network = ready(examples(self.cohort, stage, self.place), built, stage, self.weights, self._means)
+        laid = examples(self.cohort, stage, plan.label_columns, self.place)
+        given, network = ready(laid, built, stage, self.weights, self._means)
         for keeps in get_args(Keeps):
             try:
                 load(network, from_bytes(content, shared(network, keeps)))

@@ -68,5 +68,5 @@ CODES: dict[str, tuple[tuple[Code, ...], tuple[Code, ...]]] = {
         (("I10", "Essential (primary) hypertension"),),
     ),
 }
-OTHERWISE: tuple[Code, Code] = (("78099", "Other general symptoms"), ("R6889", "Other general symptoms and signs"))
-"""Of an admission that would have no other."""
+OTHERWISE: tuple[Code, Code] = (("07999", "Unspecified viral infection"), ("B349", "Viral infection, unspecified"))
+"""Of an admission that would have no other; that of ICD-9 begins with 0, as codes do that were kept as text."""

@@ -72,7 +72,15 @@ def score(embedding):
 
 def test_the_shipped_encoders_are_found_and_nothing_else():
     shipped = {"densenet121", "densenet121_findings", "densenet121_group_norm", "dssm_lstm", "gru_d", "lstm", "resnet"}
-    assert shipped | {"retain", "ssm", "tabular", "transformer", "visit_transformer", "volume_cnn"} == set(names())
+    assert shipped | {
+        "retain",
+        "series_summary",
+        "ssm",
+        "tabular",
+        "transformer",
+        "visit_transformer",
+        "volume_cnn",
+    } == set(names())
 
 
 @pytest.mark.parametrize("name", ["base", "network", "weights", "parts", "../lstm", ""])

@@ -32,7 +32,7 @@ PLAN = """
 name = "films"
 title = "Findings of films, and records"
 task = "crd8"
-label = "asthma"
+labels = ["asthma"]
 modalities = ["table", "images"]
 seeds = [3]
 resampling = "none"
@@ -123,7 +123,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, data: Path, weights: Path) -> 
             patch.setattr(f"{place}.write_report", lambda *_: None)
         written = laying.data_and_policy
         patch.setattr(laying, "data_and_policy", lambda *given: f"{written(*given)}minimum_cell = 3\n")
-        run_command(plan, data=data, weights=[f"{ENCODER}={weights}"], to=folder / "runs")
+        run_command(plan, data=[str(data)], weights=[f"{ENCODER}={weights}"], to=folder / "runs")
     (done,) = (path for path in (folder / "runs").iterdir() if path.is_dir() and not path.name.startswith("."))
     return done
 
@@ -193,9 +193,11 @@ def test_nothing_of_a_film_lies_in_clear(run: Path) -> None:
 def test_weights_are_asked_for_before_anything_is_written(tmp_path: Path, data: Path, weights: Path) -> None:
     digest = digest_as(ENCODER, torch.load(weights, weights_only=True))
     with pytest.raises(ConfigurationError, match="no file of weights"):
-        run_command(write_plan(tmp_path, digest), data=data, to=tmp_path / "runs")
+        run_command(write_plan(tmp_path, digest), data=[str(data)], to=tmp_path / "runs")
     with pytest.raises(ModelError, match=f"needs weights of {ENCODER} with digest {'0' * 64}"):
-        run_command(write_plan(tmp_path, "0" * 64), data=data, weights=[f"{ENCODER}={weights}"], to=tmp_path / "runs")
+        run_command(
+            write_plan(tmp_path, "0" * 64), data=[str(data)], weights=[f"{ENCODER}={weights}"], to=tmp_path / "runs"
+        )
     with pytest.raises(BadParameter, match="ENCODER=FILE"):
-        run_command(write_plan(tmp_path, digest), data=data, weights=[str(weights)], to=tmp_path / "runs")
+        run_command(write_plan(tmp_path, digest), data=[str(data)], weights=[str(weights)], to=tmp_path / "runs")
     assert not (tmp_path / "runs").exists() or not list((tmp_path / "runs").iterdir())

@@ -108,7 +108,7 @@ def load(folder: Path, content: Folder | None = None, select: Select = ALL) -> T
     """Read a folder, written first when it has content, as the table that trees are trained on."""
     if content is not None:
         write(folder, content)
-    return build(loading.load("eicu", folder, TASK, select, ("table",), cache_in(folder / "cache")), 0)
+    return build(loading.load("eicu", folder, TASK, select, ("table",), cache_in(folder / "cache")), [0])
 
 
 def records(folder: Path, select: Select = ALL) -> Records:

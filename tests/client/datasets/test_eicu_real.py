@@ -35,7 +35,7 @@ pytestmark = [
 
 
 def table_of(select: Select) -> Table:
-    return build(load("eicu", FOLDER, TASK, select, ("table",), FOLDER / "never written"), 0)
+    return build(load("eicu", FOLDER, TASK, select, ("table",), FOLDER / "never written"), [0])
 
 
 @pytest.fixture(scope="module")

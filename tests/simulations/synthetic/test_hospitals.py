@@ -29,7 +29,7 @@ TASK = find("in_hospital_mortality")
 
 
 def table_of(folder: Path, select: Select = ALL) -> Table:
-    return build(load("eicu", folder, TASK, select, ("table",), cache_in(folder / "cache")), 0)
+    return build(load("eicu", folder, TASK, select, ("table",), cache_in(folder / "cache")), [0])
 
 
 @pytest.fixture(scope="module")
