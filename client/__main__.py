@@ -138,7 +138,7 @@ def weights(
     encoder: Annotated[str, typer.Argument(help="Which encoder they are for, e.g. densenet121.")],
     file: Annotated[Path, typer.Argument(help="A state dict, in safetensors' or torch's format.")],
 ) -> None:
-    """Tell the digest by which a plan names pretrained weights; site.toml names the file under [weights]."""
+    """Tell the digest by which a plan names pretrained weights; the table 'weights' of site.toml names the file."""
     from common.encoders.weights import read
     from common.networks.pretrained import digest_as
 
@@ -157,7 +157,7 @@ def predict(
     by: Annotated[str, typer.Option(help="Without a kit: select rows by this, e.g. unit, region.")] = "all",
     values: Annotated[list[str] | None, typer.Option(help="Which, e.g. medical; may be repeated.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Without a kit: keep what takes long to read there.")] = None,
-    weights: Annotated[list[str] | None, typer.Option(help=f"Without a kit: {command_line.WEIGHTS}")] = None,
+    weights: Annotated[list[str] | None, typer.Option(help=f"Without a kit: a{command_line.WEIGHTS[1:]}")] = None,
     model: Annotated[
         list[str] | None,
         typer.Option(

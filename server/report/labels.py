@@ -191,7 +191,9 @@ def tiles(shown: Sequence[View], sites: Sequence[str]) -> list[Row]:
     if first is None:
         return []
     value, over = mean(shown, first.name)
-    found.append(Row(f"mean AUROC, {_lower(first.label)}", (Cell(point(value or 0.0), f"over {over} labels"),)))
+    found.append(
+        Row(f"mean AUROC, {_lower(first.label)}", (Cell(point(value or 0.0), f"over {over} of {len(shown)} labels"),))
+    )
     if compared := pairs(shown, first.name, sites):
         better, known, gain = compared
         found.append(Row("pairs of site and label better off than alone", (Cell(f"{better} of {known}"),)))

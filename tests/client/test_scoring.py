@@ -39,7 +39,10 @@ def request(*tasks: tuple[str, int], seed: int = 7) -> ScoreRequest:
 
 
 def test_the_plans_networks_are_scored_on_the_plans_folds(study: Plan) -> None:
-    policy.permit_request(study, request(("net", 0), ("net", 2), ("net personal", 2), ("net local/ward-2", 0)))
+    asked = (("net", 0), ("net", 2), ("net personal", 2), ("net local/ward-2", 0))
+    policy.permit_request(study, request(*asked))
+    with pytest.raises(PolicyRefusal):  # the control: the same for folds that the plan does not hold out
+        policy.permit_request(study, request(*((name, 1) for name, _ in asked)))
 
 
 @pytest.mark.parametrize(
