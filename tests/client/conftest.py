@@ -26,6 +26,8 @@ from common.plan import Plan, from_json
 from simulations.synthetic.eicu_layout import generate
 from tests.reading import load_once
 
+pytest.register_assert_rewrite("tests.client.answers")
+
 PLAN: dict[str, Any] = {
     "name": "trial",
     "title": "Two small hospitals",

@@ -19,18 +19,9 @@ from flwr.supernode import start_client_internal
 from flwr.supernode.nodestate import NodeStateFactory
 
 from client.launching import _in_step, _once, _Pace
+from tests.deployment.probing import PROJECT
 
 ROOT = Path(__file__).parents[2]
-PROJECT = """
-[project]
-name = "probe"
-version = "1.0.0"
-[tool.flwr.app]
-publisher = "test"
-[tool.flwr.app.components]
-serverapp = "app:app"
-clientapp = "app:app"
-"""
 
 
 class Node:
@@ -115,11 +106,11 @@ def test_a_bundle_is_installed_once_and_another_bundle_too(tmp_path: Path, monke
 
     install, bundles = _once(counted), []
     for text in ("app = 1", "app = 2"):
-        (project / "app.py").write_text(text)
+        (project / "probe_client.py").write_text(text)
         bundles.append(build_fab_from_disk(project))
         places = [install(bundles[-1], skip_prompt=True) for _ in range(3)]
         assert len(set(places)) == 1
-        assert (places[0] / "app.py").read_text() == text
+        assert (places[0] / "probe_client.py").read_text() == text
     assert unpacked == bundles
 
 

@@ -19,6 +19,8 @@ from common.clinical.records import (
     Stays,
 )
 
+pytest.register_assert_rewrite("tests.common.plans", "tests.common.samples")
+
 NOT_MENTIONED = -2
 
 

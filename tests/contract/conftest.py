@@ -38,6 +38,8 @@ import pytest
 from client.cohorts import loading
 from client.datasets.base import ALL, Dataset, Select, find, names
 from common.clinical.records import Records
+from common.tasks import base as tasks
+from tests.contract.people import whole
 from tests.reading import cache_in
 
 pytest.register_assert_rewrite("tests.contract.checking")
@@ -89,3 +91,15 @@ def read(source: Source, tmp_path: Path) -> Callable[..., Records]:
 
     cache = cache_in(tmp_path / "cache")
     return read_
+
+
+@pytest.fixture(scope="module")
+def records() -> Records:
+    """Return people of whom everything is told."""
+    return whole()
+
+
+@pytest.fixture(params=tasks.names())
+def task(request: pytest.FixtureRequest) -> tasks.Task:
+    """Return each task in turn."""
+    return tasks.find(request.param)

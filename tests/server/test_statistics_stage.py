@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from client.open_sites import open_site
 from common.exceptions import QuorumError
 from server.stages.statistics import base_score
+from tests.server.replies import set_to
 
 
 class Stop(Exception):
@@ -23,10 +24,6 @@ def halted(one):
     one.network.at[3] = stop
     with pytest.raises(Stop):
         one.run()
-
-
-def set_to(**fields):
-    return lambda content: content["body"].update(fields)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,8 @@ from common.audit.log import AuditLog
 from common.payload import Header, Payload
 from simulations.grid import InProcessGrid
 from strategies.rounds.courier import Courier
+from strategies.rounds.membership import Members
+from tests.strategies.exchanges import NAMES, REPLY, REQUEST
 
 RUN = "trial"
 Answer = Callable[[Message], Message]
@@ -113,3 +115,28 @@ def log(tmp_path: Path) -> Iterator[AuditLog]:
 @pytest.fixture
 def courier(log: AuditLog, clock: Clock) -> Callable[[Network], Courier]:
     return lambda net: Courier(net, log, RUN, clock=clock, wait=clock.wait)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def three(network, says):
+    """Three sites that answer a statistics request."""
+    return network({name: says(REPLY, name) for name in NAMES})
+
+
+@pytest.fixture
+def deliver(courier):
+    """Send the statistics request to every site of a network."""
+
+    def send(net, deadline=10.0, used: Courier | None = None, request=REQUEST, **options):
+        names = options.pop("names", {node: name for name, node in net.nodes.items()})
+        return (used or courier(net)).deliver(
+            dict.fromkeys(net.nodes.values(), request), names=names, deadline=deadline, **options
+        )
+
+    return send
+
+
+@pytest.fixture
+def members(courier):
+    """Build members over the sites of a network."""
+    return lambda net, sites: Members(courier(net), tuple(sorted(net.nodes)), dict(net.nodes), sites)

@@ -1,23 +1,17 @@
-"""DICOM folders: what is read, and what is refused, by number and keyword, leaving the rest unharmed."""
+"""DICOM files and folders: what is read, and what is refused, by number and keyword, leaving the rest unharmed."""
 
 from __future__ import annotations
 
-import io
 import logging
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 from pydicom import uid
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.encaps import encapsulate
-from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_dataset, write_file_meta_info
 
 from client.datasets import dicom
 from client.datasets.base import ALL
@@ -25,58 +19,8 @@ from client.datasets.reading.dicom import dicom_pixels
 from client.datasets.reading.dicom_header import paths_of_dicomdir, read_film
 from common.clinical.records import Images, Records
 from common.exceptions import DataError
+from tests.client.datasets.dicom_files import GENEROUS, GREY, SECRET, STORED, film, save
 from tests.reading import cache_in
-
-SECRET = "SMITH-77"
-STORED = np.arange(48, dtype=np.uint16).reshape(6, 8) * 80  # 0 to 3760
-GREY = STORED / 3760
-GENEROUS = 10**6
-
-
-def film(number: int = 1, **changes: Any) -> Dataset:
-    """A chest film of 6 x 8 pixels, 12 of 16 bits; None takes a field away."""
-    dataset = Dataset()
-    dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
-    fields = {
-        **{"PatientID": f"{SECRET}-{number}", "PatientSex": "F", "PatientName": f"{SECRET}^ANN"},
-        **{"StudyInstanceUID": f"1.2.{number}", "SOPInstanceUID": f"1.2.{number}.1", "SOPClassUID": "1.2.840.1"},
-        **{"StudyDate": "19700102", "StudyTime": "030000.5", "Modality": "DX", "BodyPartExamined": "CHEST"},
-        **{"ViewPosition": "PA", "Rows": 6, "Columns": 8, "SamplesPerPixel": 1, "BitsAllocated": 16},
-        **{"BitsStored": 12, "HighBit": 11, "PixelRepresentation": 0, "PhotometricInterpretation": "MONOCHROME2"},
-        "PixelData": STORED.tobytes(),
-    }
-    for keyword, value in {**fields, **changes}.items():
-        if value is not None:
-            setattr(dataset, keyword, value)
-    return dataset
-
-
-def save(dataset: Dataset, file: Path) -> Path:
-    """Write whatever it is, however wrong: the transfer syntax told need not be the one used."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    meta, body = io.BytesIO(), DicomBytesIO()
-    body.is_little_endian = True
-    body.is_implicit_VR = dataset.file_meta.get("TransferSyntaxUID") == uid.ImplicitVRLittleEndian
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        write_file_meta_info(meta, dataset.file_meta, enforce_standard=False)
-        write_dataset(body, dataset)
-    file.write_bytes(b"\0" * 128 + b"DICM" + meta.getvalue() + body.getvalue())
-    return file
-
-
-def compressed(syntax: str, picture: bytes, **changes: Any) -> Dataset:
-    dataset = film(PixelData=encapsulate([picture]), **changes)
-    dataset["PixelData"].is_undefined_length = True
-    dataset.file_meta.TransferSyntaxUID = syntax
-    return dataset
-
-
-def encoded(pixels: Any, form: str, **options: Any) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, form, **options)
-    return file.getvalue()
 
 
 def syntax(value: str | None) -> Callable[[Dataset], None]:
@@ -153,103 +97,10 @@ def test_a_film_by_hand(tmp_path: Path) -> None:
     assert np.allclose(pixels, GREY)
 
 
-@pytest.mark.parametrize("plain", [uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian])
-@pytest.mark.parametrize("inverted", [False, True])
-@pytest.mark.parametrize("kind", [np.uint16, np.int16, np.uint8])
-def test_plain_pixels_of_every_kind(tmp_path: Path, plain: str, inverted: bool, kind: Any) -> None:
-    bits = 8 * np.dtype(kind).itemsize
-    signed = np.issubdtype(kind, np.signedinteger)
-    stored = np.linspace(-(2**15) if signed else 0, 2 ** (bits - signed) - 1, 48).astype(kind).reshape(6, 8)
-    dataset = film(
-        **{"BitsAllocated": bits, "BitsStored": bits, "HighBit": bits - 1, "PixelRepresentation": int(signed)},
-        PixelData=stored.tobytes(),
-        PhotometricInterpretation="MONOCHROME1" if inverted else "MONOCHROME2",
-    )
-    dataset.file_meta.TransferSyntaxUID = plain
-    file = save(dataset, tmp_path / "film")
-    expected = (stored.astype(float) - stored.min()) / (float(stored.max()) - float(stored.min()))
-    assert read_film(file).view == "PA"
-    assert np.allclose(dicom_pixels(file, GENEROUS), 1 - expected if inverted else expected, atol=1e-6)
-
-
-@pytest.mark.parametrize("lossless", [uid.JPEG2000Lossless, uid.JPEG2000])
-def test_jpeg_2000_of_eight_and_sixteen_bits(tmp_path: Path, lossless: str) -> None:
-    wide = (np.arange(64 * 48).reshape(48, 64) * 20).astype(np.uint16)
-    size = {"Rows": 48, "Columns": 64}
-    picture = encoded(wide, "JPEG2000", no_jp2=True)
-    dataset = compressed(lossless, picture, BitsStored=16, HighBit=15, **size)
-    assert np.allclose(dicom_pixels(save(dataset, tmp_path / "16"), GENEROUS), wide / wide.max())
-    narrow = (wide // 256).astype(np.uint8)
-    bits = {"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7}
-    dataset = compressed(lossless, encoded(narrow, "JPEG2000", no_jp2=True), **bits, **size)
-    assert np.allclose(dicom_pixels(save(dataset, tmp_path / "8"), GENEROUS), narrow / 255)
-
-
-def test_jpeg_and_what_it_hides(tmp_path: Path) -> None:
-    pixels = np.tile(np.arange(0, 256, 4, dtype=np.uint8), (48, 1))
-    picture = encoded(pixels, "JPEG", quality=100)
-    fields = {"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7, "Rows": 48, "Columns": 64}
-    good = save(compressed(uid.JPEGBaseline8Bit, picture, **fields), tmp_path / "good")
-    assert np.allclose(dicom_pixels(good, GENEROUS), pixels / 255, atol=3 / 255)
-    huge = encoded(np.zeros((2000, 2000), np.uint8), "JPEG")
-    for hidden, problem in {
-        huge: "not of the size",
-        picture[: len(picture) // 2]: "cannot be decoded",
-        b"\x00" * 99: "cannot be decoded",
-    }.items():
-        file = save(compressed(uid.JPEGBaseline8Bit, hidden, **fields), tmp_path / "bad")
-        with pytest.raises(DataError, match=f"'PixelData'.*{problem}"):
-            dicom_pixels(file, GENEROUS)
-    cut = tmp_path / "file cut"
-    cut.write_bytes(good.read_bytes()[:-40])
-    with pytest.raises(DataError, match="truncated"):
-        read_film(cut)
-
-
-def test_compressed_pixels_told_as_plain_are_refused_and_not_shown(tmp_path: Path) -> None:
-    dataset = compressed(uid.JPEG2000Lossless, encoded(STORED, "JPEG2000", no_jp2=True))
-    assert dicom_pixels(save(dataset, tmp_path / "good"), GENEROUS).shape == (6, 8)
-    dataset.file_meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
-    with pytest.raises(DataError, match=r"'PixelData'.*compressed"):
-        dicom_pixels(save(dataset, tmp_path / "bad"), GENEROUS)
-
-
-def test_what_follows_the_pixels_is_no_second_film(tmp_path: Path) -> None:
-    file = save(film(PixelData=STORED.tobytes() * 2), tmp_path / "film")
-    assert np.allclose(dicom_pixels(file, GENEROUS), GREY)
-
-
-def test_compressed_pixels_of_more_bits_than_told_are_refused(tmp_path: Path) -> None:
-    deep = encoded(STORED * 16, "JPEG2000", no_jp2=True)
-    file = save(compressed(uid.JPEG2000Lossless, deep), tmp_path / "film")
-    with pytest.raises(DataError) as refusal:
-        dicom_pixels(file, GENEROUS)
-    assert refusal.value.field == "BitsStored"
-
-
-@pytest.mark.parametrize(
-    ("field", "value"), [("BurnedInAnnotation", "YES"), ("PresentationIntentType", "FOR PROCESSING")]
-)
-def test_pixels_not_to_be_shown_are_not_decoded_whatever_lists_the_file(tmp_path: Path, field: str, value: str) -> None:
-    good = save(film(BurnedInAnnotation="NO", PresentationIntentType="FOR PRESENTATION"), tmp_path / "good")
-    assert dicom_pixels(good, GENEROUS).shape == (6, 8)
-    with pytest.raises(DataError) as refusal:
-        dicom_pixels(save(film(**{field: value}), tmp_path / "bad"), GENEROUS)
-    assert refusal.value.field == field
-
-
 @pytest.mark.parametrize("spacing", [[0.143, 0.143], [0.1, 0.1005], [0, 0]])
 def test_square_pixels_may_be_of_any_size(tmp_path: Path, spacing: list[float]) -> None:
     file = save(film(ImagerPixelSpacing=spacing, PixelSpacing=spacing, PixelAspectRatio=[1, 1]), tmp_path / "film")
     assert read_film(file).view == "PA"
-
-
-def test_size_is_judged_before_any_pixel_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = save(compressed(uid.JPEG2000Lossless, encoded(STORED, "JPEG2000", no_jp2=True)), tmp_path / "film")
-    dicom_pixels(file, 48)
-    monkeypatch.setattr("client.datasets.reading.dicom.get_decoder", lambda syntax: pytest.fail("decoded"))
-    with pytest.raises(DataError, match="more than 47 pixels"):
-        dicom_pixels(file, 47)
 
 
 @pytest.mark.parametrize(("change", "field"), REFUSED)

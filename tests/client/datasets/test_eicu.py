@@ -1,10 +1,7 @@
-"""The eICU adapter on small folders written by hand and on synthetic ones."""
+"""The eICU adapter on small folders written by hand: what is read, and what is refused."""
 
 from __future__ import annotations
 
-import csv
-import gzip
-import hashlib
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,102 +14,21 @@ import pytest
 from client.cohorts import loading
 from client.datasets import eicu
 from client.datasets.base import ALL, Select
-from client.preprocessing.table import Table, build
-from common.clinical.records import Records
+from client.preprocessing.table import Table
 from common.exceptions import ConfigurationError, DataError
-from common.tasks.base import find
-from simulations.synthetic.eicu_columns import HEADERS
-from simulations.synthetic.eicu_layout import generate
+from tests.client.datasets.eicu_tables import (
+    TASK,
+    Folder,
+    acute,
+    chronic,
+    features_digest,
+    load,
+    records,
+    stay,
+    tables,
+    write,
+)
 from tests.reading import cache_in
-
-TASK = find("in_hospital_mortality")
-Row = dict[str, str]
-Folder = dict[str, list[Row]]
-
-
-def stay(number: int, hospital: str = "1", **changes: str) -> Row:
-    row = {
-        "patientunitstayid": str(number),
-        "patienthealthsystemstayid": f"admission-{number}",
-        "uniquepid": f"person-{number}",
-        "hospitalid": hospital,
-        "hospitaldischargestatus": "Alive",
-        "age": "60",
-        "gender": "Male",
-        "admissionweight": "80",
-        "admissionheight": "175",
-        "hospitaladmitoffset": "-1",
-        "unitdischargeoffset": "2999",
-        "hospitaldischargeoffset": "5999",
-        "unitvisitnumber": "1",
-        "unittype": "MICU",
-        "unitadmitsource": "Floor",
-        "unitstaytype": "admit",
-    }
-    return row | changes
-
-
-def acute(number: int, **changes: str) -> Row:
-    names = HEADERS["apacheapsvar"][2:]
-    return {"patientunitstayid": str(number), **dict.fromkeys(names, "-1"), **changes}
-
-
-def chronic(number: int, **changes: str) -> Row:
-    names = ["aids", "hepaticfailure", "lymphoma", "metastaticcancer", "leukemia", "immunosuppression", "cirrhosis"]
-    return {
-        "patientunitstayid": str(number),
-        **dict.fromkeys([*names, "diabetes", "activetx"], "0"),
-        **{"electivesurgery": ""},
-        **changes,
-    }
-
-
-def tables() -> Folder:
-    """Four stays of two hospitals: 1 alive, 2 dead, 3 without outcome, 4 without APACHE rows."""
-    return {
-        "hospital": [
-            {"hospitalid": "1", "region": "Midwest"},
-            {"hospitalid": "2", "region": "South"},
-            {"hospitalid": "3", "region": ""},
-        ],
-        "patient": [
-            stay(1, age="> 89", gender="Female", unitadmitsource=""),
-            stay(2, "2", hospitaldischargestatus="Expired", admissionweight=""),
-            stay(3, hospitaldischargestatus=""),
-            stay(4),
-        ],
-        "apacheapsvar": [
-            acute(2, heartrate="120", eyes="4", vent="1"),
-            acute(3),
-            acute(1, temperature="36.5", ph="-1"),
-        ],
-        "apachepredvar": [chronic(1, aids="1"), chronic(2, electivesurgery="1"), chronic(3)],
-        "apachepatientresult": [
-            {"patientunitstayid": "2", "apacheversion": "IV", "predictedhospitalmortality": "0.9"},
-            {"patientunitstayid": "2", "apacheversion": "IVa", "predictedhospitalmortality": "2.5E-1"},
-            {"patientunitstayid": "1", "apacheversion": "IVa", "predictedhospitalmortality": "-1"},
-        ],
-    }
-
-
-def write(folder: Path, content: Folder) -> Path:
-    for name, rows in content.items():
-        with (folder / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(rows[0]))
-            writer.writeheader()
-            writer.writerows(rows)
-    return folder
-
-
-def load(folder: Path, content: Folder | None = None, select: Select = ALL) -> Table:
-    """Read a folder, written first when it has content, as the table that trees are trained on."""
-    if content is not None:
-        write(folder, content)
-    return build(loading.load("eicu", folder, TASK, select, ("table",), cache_in(folder / "cache")), [0])
-
-
-def records(folder: Path, select: Select = ALL) -> Records:
-    return eicu.read(folder, select, (), cache_in(folder / "cache"))
 
 
 def value(table: Table, patient: str, name: str) -> float:
@@ -293,72 +209,6 @@ def test_an_implausible_measurement_is_missing_but_an_implausible_column_is_refu
         row["temperature"] = "98.6"
     with pytest.raises(DataError, match=r"field 'temperature': most values are implausible; expected 14\.2 to 47 °C"):
         load(tmp_path, content)
-
-
-@pytest.fixture(scope="module")
-def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("synthetic")
-    generate(3, 120, 5, folder)
-    return folder
-
-
-def features_digest(table: Table) -> str:
-    return hashlib.sha256(table.features.tobytes()).hexdigest()
-
-
-def plant(folder: Path, target: Path, table: str, column: str) -> None:
-    """Copy a folder with one column replaced by the outcome."""
-    for path in folder.glob("*.csv.gz"):
-        (target / path.name).write_bytes(path.read_bytes())
-    with gzip.open(folder / "patient.csv.gz", "rt", encoding="utf-8") as file:
-        dead = {row["patientunitstayid"] for row in csv.DictReader(file) if row["hospitaldischargestatus"] == "Expired"}
-    with gzip.open(folder / f"{table}.csv.gz", "rt", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    with gzip.open(target / f"{table}.csv.gz", "wt", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, HEADERS[table])
-        writer.writeheader()
-        writer.writerows(row | {column: "1" if row["patientunitstayid"] in dead else "0"} for row in rows)
-
-
-LEAKS = [
-    *[("patient", name) for name in HEADERS["patient"] if "discharge" in name and name != "hospitaldischargestatus"],
-    *[("apachepredvar", name) for name in ("diedinhospital", "dischargelocation", "var03hspxlos")],
-    *[
-        ("apachepatientresult", name)
-        for name in HEADERS["apachepatientresult"]
-        if name.startswith(("actual", "unabridged"))
-    ],
-    *[
-        ("apachepatientresult", name)
-        for name in ("predictedhospitalmortality", "predictedicumortality", "predictediculos")
-    ],
-]
-
-
-@pytest.mark.parametrize(("table", "column"), LEAKS)
-def test_a_perfect_leak_in_a_forbidden_column_changes_no_feature(
-    synthetic: Path, tmp_path: Path, table: str, column: str
-) -> None:
-    plant(synthetic, tmp_path, table, column)
-    assert records(tmp_path).digest != records(synthetic).digest
-    clean, planted = load(synthetic), load(tmp_path)
-    assert features_digest(planted) == features_digest(clean)
-    assert planted.feature_names == clean.feature_names
-
-
-def test_the_leak_test_would_see_a_leak(synthetic: Path, tmp_path: Path) -> None:
-    plant(synthetic, tmp_path, "apachepredvar", "aids")
-    clean, planted = load(synthetic), load(tmp_path)
-    assert features_digest(planted) != features_digest(clean)
-    assert (planted.features[:, planted.feature_names.index("aids")] == planted.labels).all()
-
-
-def test_every_column_read_as_a_feature_is_on_the_list_and_none_names_an_outcome() -> None:
-    columns = {(variable.table, variable.column) for variable in eicu._variables()}
-    assert len(columns) == len(eicu._variables())
-    assert not columns & set(LEAKS)
-    assert all(column in HEADERS[table] for table, column in columns)
-    assert set(HEADERS["apacheapsvar"][2:]) == {column for table, column in columns if table == "apacheapsvar"}
 
 
 def test_order_of_rows_in_the_apache_tables_does_not_matter(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from client.datasets.base import ALL, Select
 from client.datasets.reading.eicu_measurements import wanted
 from common.clinical.records import Records
 from common.exceptions import DataError
+from tests.client.datasets.eicu_tables import write
 from tests.contract.examples import eicu as example
 from tests.reading import cache_in
 
@@ -34,10 +35,7 @@ def read(folder: Path, select: Select = ALL) -> Records:
 
 
 def table(folder: Path, name: str, rows: list[dict[str, str]]) -> None:
-    with (folder / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    write(folder, {name: rows})
 
 
 def told(records: Records, name: str, person: str = "person-2") -> list[tuple[float, float]]:

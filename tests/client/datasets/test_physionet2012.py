@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
-import io
 import json
-import re
-import tarfile
-import zipfile
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,71 +11,10 @@ import pytest
 import common
 from client.datasets import physionet2012
 from client.datasets.base import ALL, Select
-from client.datasets.reading import archives
 from client.datasets.reading.challenge_records import VARIABLES
-from common.clinical.records import Records
 from common.exceptions import DataError
+from tests.client.datasets.challenge import HEADER, fill, read, record, refused, tar, two
 from tests.reading import cache_in
-
-SERIES = "00:07,HR,73\n00:07,Temp,-17.8\n01:30,HR,80.5\n01:30,MechVent,1\n48:00,pH,7.31\n"
-HEADER = "RecordID,SAPS-I,SOFA,Length_of_stay,Survival,In-hospital_death\n"
-
-
-def record(number: int, series: str = SERIES, **changes: str) -> str:
-    """One record of an 81-year-old woman in the medical unit; descriptors can be changed."""
-    descriptors = {
-        **{"RecordID": str(number), "Age": "81", "Gender": "0", "Height": "160", "ICUType": "3"},
-        **{"Weight": "76", **changes},
-    }
-    return "Time,Parameter,Value\n" + "".join(f"00:00,{k},{v}\n" for k, v in descriptors.items()) + series
-
-
-def two() -> dict[str, str]:
-    return {"9001": record(9001), "9002": record(9002, "", ICUType="1", Gender="1", Height="-1", Weight="-1", Age="90")}
-
-
-def tar(texts: Mapping[str, str | bytes]) -> bytes:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
-        for name, text in texts.items():
-            content = text if isinstance(text, bytes) else text.encode()
-            entry = tarfile.TarInfo(f"set-a/{name}.txt")
-            entry.size = len(content)
-            archive.addfile(entry, io.BytesIO(content))
-    return packed.getvalue()
-
-
-def zipped(texts: Mapping[str, str | bytes]) -> bytes:
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, text in texts.items():
-            archive.writestr(f"set-a/{name}.txt", text)
-    return packed.getvalue()
-
-
-def fill(folder: Path, texts: Mapping[str, str | bytes], form: str = "tar.gz", outcomes: str | None = None) -> Path:
-    folder.mkdir(exist_ok=True)
-    if form == "folder":
-        (folder / "set-a").mkdir()
-        for name, text in texts.items():
-            (folder / "set-a" / f"{name}.txt").write_bytes(text if isinstance(text, bytes) else text.encode())
-    else:
-        (folder / f"set-a.{form}").write_bytes(tar(texts) if form == "tar.gz" else zipped(texts))
-    if outcomes is None:
-        outcomes = HEADER + "".join(f"{name},6,1,5,-1,{int(name) % 2}\n" for name in texts)
-    (folder / "Outcomes-a.txt").write_text(outcomes)
-    return folder
-
-
-def read(folder: Path, select: Select = ALL) -> Records:
-    return physionet2012.read(folder, select, {"measurements"}, cache_in(folder / "cache"))
-
-
-def refused(folder: Path) -> DataError:
-    with pytest.raises(DataError) as refusal:
-        read(folder)
-    assert "900" not in str(refusal.value) + refusal.value.public  # no part of a RecordID
-    return refusal.value
 
 
 def test_two_records_by_hand(tmp_path: Path) -> None:
@@ -151,23 +84,6 @@ def test_sets_are_joined_and_any_may_be_absent(tmp_path: Path) -> None:
     assert set(records.measurements.admission.tolist()) == {0, 2}
 
 
-def test_a_record_twice_is_refused_across_sets_too(tmp_path: Path) -> None:
-    folder = fill(tmp_path / "data", two())
-    (folder / "set-b.tar.gz").write_bytes(tar({"9003": record(9003), "9002": record(9002)}))
-    (folder / "Outcomes-b.txt").write_text(HEADER)
-    error = refused(folder)
-    assert (error.file, error.row) == ("set-b.tar.gz", 2)
-    (folder / "set-b.tar.gz").unlink()
-    packed = io.BytesIO(tar(two()))
-    twice = io.BytesIO()
-    with tarfile.open(fileobj=packed) as source, tarfile.open(fileobj=twice, mode="w:gz") as target:
-        for entry in [*source.getmembers(), source.getmembers()[0]]:
-            target.addfile(entry, source.extractfile(entry))
-    (folder / "set-a.tar.gz").write_bytes(twice.getvalue())
-    error = refused(folder)
-    assert (error.file, error.row) == ("set-a.tar.gz", 3)
-
-
 @pytest.mark.parametrize("form", ["tar.gz", "folder"])
 def test_windows_line_ends_a_mark_at_the_front_and_no_last_line_end_change_nothing(tmp_path: Path, form: str) -> None:
     plain = read(fill(tmp_path / "plain", {"9001": record(9001)}))
@@ -231,85 +147,6 @@ def test_a_line_that_names_no_parameter_is_passed_over(tmp_path: Path) -> None:
     assert found.value.tolist() == [76, 70]
 
 
-BROKEN: dict[str, tuple[str, str | None, str]] = {
-    "an unknown parameter": (SERIES + "02:00,SAPS,3\n", "Parameter", "line 13: an unknown parameter"),
-    "another spelling": (SERIES + "02:00,hr,70\n", "Parameter", "line 13: an unknown parameter"),
-    "a minute too many": ("01:60,HR,70\n", "Time", "line 8: a time from 00:00 to 48:00"),
-    "after the window": ("48:01,HR,70\n", "Time", "line 8: a time"),
-    "before it": ("-1:00,HR,70\n", "Time", "line 8: a time"),
-    "one digit": ("1:00,HR,70\n", "Time", "line 8: a time"),
-    "no number": ("01:00,HR,70\n02:00,HR,seven\n", "Value", "line 9: a decimal number"),
-    "NaN": ("01:00,HR,NaN\n", "Value", "line 8: a decimal number"),
-    "infinite": ("01:00,HR,1e999\n", "Value", "line 8: a decimal number"),
-    "a decimal comma": ("01:00,HR,70,5\n", None, "line 8 has not three fields"),
-    "two fields": ("01:00,HR\n", None, "line 8 has not three fields"),
-    "an empty line": ("01:00,HR,70\n\n02:00,HR,70\n", None, "line 9 has not three fields"),
-    "an old Macintosh": ("01:00,HR,70\r02:00,HR,71\n", None, "line 8 has not three fields"),
-    "two ages": ("00:00,Age,50\n", "Age", "2 lines instead of one"),
-}
-
-
-@pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_line_is_named(tmp_path: Path, name: str) -> None:
-    series, field, text = BROKEN[name]
-    texts = {str(number): record(number) for number in (9001, 9002, 9003)} | {"9003": record(9003, series)}
-    error = refused(fill(tmp_path / "data", texts))
-    assert (error.file, error.row, error.field) == ("set-a.tar.gz", 3, field)
-    assert text in str(error)
-    assert not any(word in str(error) for word in ("SAPS", "seven", "1e999", "70"))
-
-
-WHOLE: dict[str, tuple[str | bytes, str]] = {
-    "no header": (record(9001).split("\n", 1)[1], "the first line is not"),
-    "empty": (b"", "the first line is not"),
-    "other columns": (record(9001).replace("Time,", "Hour,"), "the first line is not"),
-    "UTF-16": (record(9001).encode("utf-16"), "not UTF-8"),
-    "Latin-1": (record(9001).encode() + "01:00,HR,70 ±\n".encode("latin-1"), "not UTF-8"),
-    "another record": (record(9009), "the record of another file"),
-    "no age": (record(9001).replace("00:00,Age,81\n", ""), "0 lines instead of one"),
-    "no such unit": (record(9001, ICUType="5"), "an unknown type of unit"),
-    "no unit": (record(9001, ICUType="-1"), "an unknown type of unit"),
-    "far too large": (record(9001) + "01:00,HR,70\n" * 1_400_000, "too large"),
-}
-
-
-@pytest.mark.parametrize("form", ["tar.gz", "zip", "folder"])
-@pytest.mark.parametrize("name", WHOLE)
-def test_a_broken_record_is_named(tmp_path: Path, name: str, form: str) -> None:
-    content, text = WHOLE[name]
-    error = refused(fill(tmp_path / "data", {"9000": record(9000), "9001": content}, form))
-    assert (error.file, error.row) == ("set-a" if form == "folder" else f"set-a.{form}", 2)
-    assert text in str(error)
-
-
-@pytest.mark.parametrize("form", ["tar.gz", "zip"])
-@pytest.mark.parametrize("cut", [1, 9, 0.5])
-def test_a_truncated_archive_is_refused(tmp_path: Path, form: str, cut: float) -> None:
-    folder = fill(tmp_path / "data", {str(number): record(number) for number in range(9001, 9009)}, form)
-    path = folder / f"set-a.{form}"
-    content = path.read_bytes()
-    path.write_bytes(content[: -int(cut)] if cut >= 1 else content[: int(len(content) * cut)])
-    assert "unreadable, truncated or damaged" in str(refused(folder))
-
-
-def test_a_wrong_checksum_behind_the_last_record_is_refused(tmp_path: Path) -> None:
-    folder = fill(tmp_path / "data", two())
-    path = folder / "set-a.tar.gz"
-    content = bytearray(path.read_bytes())
-    content[-8] ^= 1
-    path.write_bytes(content)
-    assert "unreadable, truncated or damaged" in str(refused(folder))
-
-
-def test_what_is_no_record_is_passed_over_and_an_archive_without_any_is_refused(tmp_path: Path) -> None:
-    folder = fill(tmp_path / "data", {"9001": record(9001), "readme": "Hello", "._9001": b"\0"}, outcomes=HEADER)
-    assert read(folder).patients.identifier.tolist() == ["9001"]
-    (folder / "set-a.tar.gz").write_bytes(tar({"readme": "Hello"}))
-    assert "no record files" in str(refused(folder))
-    (folder / "set-a.tar.gz").write_bytes(gzip.compress(b"no tar at all" * 100))
-    assert "damaged" in str(refused(folder))
-
-
 def test_outcomes_are_matched_to_records(tmp_path: Path) -> None:
     rows = "9002,6,1,5,-1,0\n9001,1,1,1,1,1\n"
     folder = fill(tmp_path / "data", two(), outcomes=HEADER + rows)
@@ -318,32 +155,6 @@ def test_outcomes_are_matched_to_records(tmp_path: Path) -> None:
     assert read(folder).admissions.died.tolist() == [-1, 0]
     (folder / "Outcomes-a.txt").write_text(HEADER + "9002,6,1,5,-1,\n9001,1,1,1,1,1\n")
     assert read(folder).admissions.died.tolist() == [1, -1]
-
-
-@pytest.mark.parametrize(
-    ("rows", "row", "field", "text"),
-    [("9001,6,1,5,-1,0\n9007,6,1,5,-1,0\n", 2, None, "an outcome without a record; set-a.tar.gz is incomplete"),
-     ("9001,6,1,5,-1,0\n9001,6,1,5,-1,1\n", 2, "recordid", "the same key"),
-     ("9001,6,1,5,-1,2\n", 1, "in-hospital_death", "an unknown value"),
-     ("9001,6,1,5,0\n", 1, None, "5 fields instead of 6")],
-)  # fmt: skip
-def test_broken_outcomes_are_named(tmp_path: Path, rows: str, row: int, field: str | None, text: str) -> None:
-    error = refused(fill(tmp_path / "data", two(), outcomes=HEADER + rows))
-    assert (error.file, error.row, error.field) == ("Outcomes-a.txt", row, field)
-    assert text.replace("the same key", "the same key as in row 1") in str(error)
-
-
-def test_a_set_without_outcomes_or_with_other_columns_is_refused(tmp_path: Path) -> None:
-    folder = fill(tmp_path / "data", two(), outcomes="RecordID,Length_of_stay\n9001,5\n")
-    assert "required columns are missing: in-hospital_death" in str(refused(folder))
-    (folder / "Outcomes-a.txt").unlink()
-    assert "outcomes-a" in str(refused(folder))
-
-
-@pytest.mark.parametrize("by", ["read", "sites"])
-def test_no_set_at_all_is_refused(tmp_path: Path, by: str) -> None:
-    with pytest.raises(DataError, match="neither set-a nor set-b nor set-c"):
-        read(tmp_path) if by == "read" else physionet2012.sites(tmp_path, "unit")
 
 
 def test_units_select_their_own_stays_with_their_measurements(tmp_path: Path) -> None:
@@ -394,14 +205,3 @@ def test_names_shared_with_other_sources_have_their_units() -> None:
         n: shared[n] for n in own.keys() & shared.keys()
     }
     assert {"heart_rate", "ph", "temperature"} <= own.keys() & shared.keys()
-
-
-def test_an_archive_s_folder_entries_and_links_are_no_records(tmp_path: Path) -> None:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
-        for name, kind in (("1.txt", tarfile.SYMTYPE), ("2.txt", tarfile.DIRTYPE), ("3.txt", tarfile.FIFOTYPE)):
-            entry = tarfile.TarInfo(name)
-            entry.type, entry.linkname = kind, "/etc/passwd"
-            archive.addfile(entry)
-    (tmp_path / "set-a.tar.gz").write_bytes(packed.getvalue())
-    assert list(archives.members(tmp_path / "set-a.tar.gz", re.compile(r"[0-9]\.txt"))) == []

@@ -15,7 +15,6 @@ from client.datasets.reading.fhir.codes import variables
 from client.exporting import fhir as exporting
 from client.exporting.fhir import export
 from client.exporting.pseudonyms import Pseudonyms
-from client.exporting.resources import Subject
 from common.clinical.records import (
     PARTS,
     Admissions,
@@ -30,14 +29,7 @@ from common.clinical.records import (
     Stays,
 )
 from common.exceptions import ConfigurationError, DataError
-
-KEY = bytes(range(32))
-CODED = [i for i, variable in enumerate(variables()) if variable.codes]
-
-
-def subject_of(person: str) -> Subject:
-    pseudonyms = Pseudonyms(KEY)
-    return Subject(pseudonyms.patient(person), pseudonyms.namespace(person), pseudonyms.shift(person))
+from tests.client.exporting.subjects import CODED, KEY, subject_of
 
 
 @pytest.fixture

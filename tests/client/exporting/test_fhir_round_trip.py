@@ -18,7 +18,6 @@ from client.datasets import fhir
 from client.datasets.base import ALL
 from client.datasets.reading.fhir.codes import Variable, variables
 from client.exporting.fhir import export
-from client.exporting.pseudonyms import Pseudonyms
 from client.exporting.resources import Subject
 from common.clinical.records import (
     Admissions,
@@ -31,14 +30,13 @@ from common.clinical.records import (
     Records,
     Stays,
 )
+from tests.client.exporting.subjects import CODED, KEY, subject_of
 from tests.reading import cache_in
 
-KEY = bytes(range(32))
 CODES = [("J441", 10), ("I10", 10), ("0389", 9), ("E8859", 9), ("V1582", 9), ("87433001", 0)]
 MEDICINES = [("RxNorm", "435"), ("ATC", "R03AC02"), ("NDC", "0173-0682-20"), ("SNOMED CT", "372897005"), ("PZN", "7")]
 KINDS = ["radiology", "discharge", "ward round", ""]
 VARIABLES = variables()
-CODED = [i for i, variable in enumerate(VARIABLES) if variable.codes]
 MILLISECOND = 1 / 3_600_000
 
 
@@ -158,11 +156,6 @@ def records_of(people: list[dict[str, Any]]) -> Records:
         digest="0" * 64,
         synthetic=True,
     )
-
-
-def subject_of(person: str) -> Subject:
-    pseudonyms = Pseudonyms(KEY)
-    return Subject(pseudonyms.patient(person), pseudonyms.namespace(person), pseudonyms.shift(person))
 
 
 def close(found: Any, expected: Any, shift: float) -> bool:
