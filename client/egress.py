@@ -21,6 +21,7 @@ from common.messages import (
     LARGEST_LEAF,
     MAXIMUM_TREE_BYTES,
     REPLY_TO,
+    SCORE_BINS,
     Behind,
     BoostReply,
     BoostRequest,
@@ -130,4 +131,12 @@ def _beyond(reply: Payload, request: Payload, policy: Policy) -> str:
             return "its candidates are not those asked about"
         if policy.share != "curves" and (reply.negatives or reply.positives):
             return "this site shares figures, not counts per score bin"
+        return "it tells a small count" if _small_class(reply, policy.minimum_cell) else ""
     return ""
+
+
+def _small_class(reply: EvaluateReply, minimum: int) -> bool:
+    """Whether the bins of a candidate and label add up to a class of few."""
+    starts = range(0, len(reply.negatives), SCORE_BINS)
+    sums = (sum(side[at : at + SCORE_BINS]) for side in (reply.negatives, reply.positives) for at in starts)
+    return any(0 < one < minimum for one in sums)

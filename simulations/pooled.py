@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from client.open_sites import open_site
 from client.preprocessing import splits
 from client.preprocessing.table import Table
+from client.preprocessing.telling import tellable
 from client.site import Site
 from client.training.boosting import grow
 from client.training.evaluation import evaluate, held_out_probabilities, together
@@ -36,13 +37,17 @@ NAME = "pooled"
 
 
 def add_pooled(results: Results, plan: Plan, files: Mapping[str, Path]) -> Results:
-    """Train on all sites' training folds together, evaluate as the federated models were.
+    """Train on all sites' training folds together, evaluate as the federated models were, at the sites these were.
 
     Same folds, same trees, same base scores; as many trees as a site's own model has, as many rounds as networks had.
     """
     for file in files.values():
         open_site(file).run = results.run  # whose embeddings its trees see
-    found = {seed: [_of_seed(plan, files, results.base_scores, seed)] for seed in plan.seeds}
+    judged = {(score.seed, score.site) for one in results.candidates for score in one.scores}
+    found = {
+        seed: [_of_seed(plan, files, results.base_scores, seed, [site for site in files if (seed, site) in judged])]
+        for seed in plan.seeds
+    }
     names = {NAME, *(f"{stage.name} {NAME}" for stage in plan.encoders)}
     pooled = candidates(found, plan.label_names, (), plan.evaluation.bootstraps)
     kept = [one for one in results.candidates if one.name not in names]
@@ -52,7 +57,7 @@ def add_pooled(results: Results, plan: Plan, files: Mapping[str, Path]) -> Resul
 
 
 def _of_seed(
-    plan: Plan, files: Mapping[str, Path], base_scores: Mapping[str, float], seed: int
+    plan: Plan, files: Mapping[str, Path], base_scores: Mapping[str, float], seed: int, judged: Sequence[str]
 ) -> dict[str, EvaluateReply]:
     repetitions = [Repetition(seed, fold) for fold in plan.split.held_out]
     models = {
@@ -64,7 +69,7 @@ def _of_seed(
         from simulations import pooled_networks
 
         networks[stage.name] = [pooled_networks.train(plan, stage, files, one) for one in repetitions]
-    return {site: _score(plan, file, seed, models, networks) for site, file in files.items()}
+    return {site: _score(plan, files[site], seed, models, networks) for site in judged}
 
 
 def train(plan: Plan, files: Mapping[str, Path], label: str, base_score: float, repetition: Repetition) -> Model:
@@ -123,22 +128,24 @@ def _score(
         from simulations.pooled_networks import held_out_scores
 
         scores[f"{stage.name} {NAME}"] = held_out_scores(plan, stage, site, seed, networks[stage.name])
-    replies = []
+    replies, minimum, whole = [], site.settings.policy.minimum_cell, site.table(plan)
+    away = np.isin(splits.fold_of(whole.patients, seed=seed, folds=plan.split.folds), folds)
     for place, (label, column) in enumerate(zip(plan.label_names, plan.label_columns, strict=True)):
         table, trees = site.about(plan, label), {NAME: models[label]} if models else {}
         seen = {(NAME, fold): _seen(plan, site, label, Repetition(seed, fold)) for fold in folds} if models else {}
         held_out, found = held_out_probabilities(table, plan, seed, folds, trees, seen)
-        known = site.table(plan).answers[:, column] != NONE
+        known = whole.answers[:, column] != NONE
         replies.append(
             evaluate(
                 held_out,
                 replace(table, references={}),
                 {**found, **{name: values[known, place][held_out] for name, values in scores.items()}},
                 label=label,
+                told=tellable(whole, plan, label, away, minimum),
                 site=site.name,
                 seed=seed,
                 bootstraps=plan.evaluation.bootstraps,
-                minimum_cell=site.settings.policy.minimum_cell,
+                minimum_cell=minimum,
                 share=plan.evaluation.share,
             )
         )

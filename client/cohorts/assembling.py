@@ -70,6 +70,7 @@ def assemble(records: Records, task: Task, modalities: Modalities) -> Cohort:
         excluded=examples.excluded,
         digest=records.digest,
         synthetic=records.synthetic,
+        referred=task.column(task.in_hospital_death) if task.in_hospital_death else None,
         amount=examples.amount,
         series=_series(records, examples) if "series" in modalities else None,
         images=_films(records, examples) if {"images", "volumes"} & set(modalities) else None,

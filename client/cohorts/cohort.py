@@ -37,7 +37,9 @@ class Cohort:
     series, images, visits, medications, notes
         The other modalities, None where the source has none or the plan wants none.
     references : mapping of str to (n,) float64
-        Published scores shipped with the data: probability of the first label, NaN is none.
+        Published scores shipped with the data: probability of the label ``referred``, NaN is none.
+    referred : int, optional
+        Column of that label; None where no label is what the scores are of.
     excluded : mapping of str to Lost
         Inclusion rule to what it took away, in the order the rules were applied.
     digest : str
@@ -60,6 +62,7 @@ class Cohort:
     excluded: Mapping[str, Lost]
     digest: str
     synthetic: bool
+    referred: int | None = None
     amount: NDArray[np.float64] | None = field(default=None, repr=False)
     series: Series | None = None
     images: Films | None = None

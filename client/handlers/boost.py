@@ -6,11 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.handlers.models import receive
+from client.preprocessing import splits
+from client.preprocessing.telling import tellable
 from client.site import Site
 from client.training.evaluation import DIGITS
 from common import metrics, seeding
 from common.boosting.model import Model, ModelHeader
-from common.disclosure import class_counts
 from common.exceptions import ModelError
 from common.messages import LOCAL, Behind, BoostReply, BoostRequest, LocalReply, LocalRequest
 from common.plan import Plan
@@ -39,13 +40,13 @@ def grow_global(site: Site, plan: Plan, request: BoostRequest) -> BoostReply | B
         seed=seeding.seed(request.seed, site.name, request.fold, request.stage, request.round),
     )
     real = slice(0, fold.original)
-    minimum = site.settings.policy.minimum_cell
-    sides = ((fold.labels[real], fold.people), (fold.held_out.labels, fold.held_out.patients))
-    tellable = all(class_counts(labels, people, minimum).positives is not None for labels, people in sides)
+    table = site.table(plan)
+    away = splits.split(table.patients, seed=request.seed, folds=plan.split.folds, held_out=request.fold).held_out
+    told = tellable(table, plan, request.label, away, site.settings.policy.minimum_cell)
     return BoostReply(
         trees=list(trees),
-        training_loss=_loss(fold.labels[real], probability(training[real])) if tellable else None,
-        held_out_loss=_loss(fold.held_out.labels, probability(held_out)) if tellable else None,
+        training_loss=_loss(fold.labels[real], probability(training[real])) if told else None,
+        held_out_loss=_loss(fold.held_out.labels, probability(held_out)) if told else None,
     )
 
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from client import policy
 from client.handlers.models import receive
+from client.preprocessing import splits
+from client.preprocessing.telling import tellable
 from client.site import Site
 from client.training.evaluation import Probabilities, evaluate, held_out_probabilities, together, with_means
 from common.boosting.model import ModelHeader
@@ -28,23 +32,18 @@ def score(site: Site, plan: Plan, request: EvaluateRequest) -> EvaluateReply | B
     }
     headers = [ModelHeader(request.base_score, one.feature_names) for one in seen.values()]
     received = receive(site, plan, headers, request, keep=False)
-    if isinstance(received, Behind):
-        return received
+    networks = _of_networks(site, plan, request)
+    if isinstance(received, Behind) or isinstance(networks, Behind):  # of both at once: it is asked again only once
+        behind = [one for one in (received, networks) if isinstance(one, Behind)]
+        return Behind(lacking=[digest for one in behind for digest in one.lacking])
     models = {name: received[folds * at : folds * (at + 1)] for at, name in enumerate(request.candidates)}
-    networks: Probabilities = {}
-    if request.networks:
-        from client.handlers.score import network_probabilities
-
-        scored = network_probabilities(site, plan, request)
-        if isinstance(scored, Behind):
-            return scored
-        networks = scored
-    replies = []
+    replies, minimum, whole = [], site.settings.policy.minimum_cell, site.table(plan)
+    away = np.isin(splits.fold_of(whole.patients, seed=request.seed, folds=plan.split.folds), request.folds)
     for label in request.labels:
         table = site.about(plan, label)
         held_out, probabilities = held_out_probabilities(table, plan, request.seed, request.folds, models, seen)
         place = plan.label_names.index(label)
-        known = site.table(plan).answers[:, plan.label_columns[place]] != NONE
+        known = whole.answers[:, plan.label_columns[place]] != NONE
         scores = {name: values[known, place][held_out] for name, values in networks.items()}
         replies.append(
             evaluate(
@@ -52,11 +51,20 @@ def score(site: Site, plan: Plan, request: EvaluateRequest) -> EvaluateReply | B
                 table if len(request.labels) == 1 else replace(table, references={}),
                 with_means({**probabilities, **scores}),
                 label=label,
+                told=tellable(whole, plan, label, away, minimum),
                 site=site.name,
                 seed=request.seed,
                 bootstraps=plan.evaluation.bootstraps,
-                minimum_cell=site.settings.policy.minimum_cell,
+                minimum_cell=minimum,
                 share=policy.shared(site.settings.policy, plan.evaluation.share),
             )
         )
     return together(replies)
+
+
+def _of_networks(site: Site, plan: Plan, request: EvaluateRequest) -> Probabilities | Behind:
+    if not request.networks:  # a site that scores none needs no torch
+        return {}
+    from client.handlers.score import network_probabilities
+
+    return network_probabilities(site, plan, request)

@@ -16,6 +16,7 @@ import numpy as np
 from client import policy
 from client.preprocessing import tabulating
 from client.preprocessing.table import Table
+from client.preprocessing.telling import excluding
 from client.site import Site
 from common.clinical.records import NONE
 from common.clinical.variables import Layout, layout
@@ -26,7 +27,6 @@ from common.plan import Plan
 from common.privacy.events import DiscreteLaplace
 from common.privacy.mechanisms import Below, noised, shares
 from common.serialization import canonical, digest_json, parse, write_atomic
-from common.tasks import base as tasks
 
 
 def count(site: Site, plan: Plan, request: StatisticsRequest) -> StatisticsReply:  # noqa: ARG001
@@ -122,7 +122,7 @@ def _answers(site: Site, plan: Plan, table: Table, minimum: int) -> list[ClassCo
         rows = site.about(plan, label)
         counts = class_counts(rows.labels, rows.patients, minimum)
         found.append(counts if suppress(len(unknown), minimum) is not None else ClassCounts(None, None))
-    if len(found) > 1 and tasks.find(plan.task).kind == "multiclass":
+    if excluding(plan):
         rest = np.unique(table.patients[table.labels == 0])
         if suppress(len(rest), minimum) is None or any(each.positives is None for each in found):
             return [ClassCounts(each.total, None) for each in found]

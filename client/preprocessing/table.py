@@ -37,12 +37,14 @@ class Table:
     modalities : tuple of f str
         Of which modality, or which features stage, each column is.
     references : mapping of str to (n,) float64
-        Published scores: probability of the task's first label, NaN is none.
+        Published scores: probability of the label ``referred``, NaN is none.
     excluded : mapping of str to Lost
         Inclusion rule to what it took away.
     digest : str
         SHA-256 over the content of the input files.
     synthetic : bool
+    referred : int, optional
+        Which label of the task that is; None where no label is what the scores are of.
 
     Raises
     ------
@@ -62,6 +64,7 @@ class Table:
     excluded: Mapping[str, Lost]
     digest: str
     synthetic: bool
+    referred: int | None = None
 
     def __post_init__(self) -> None:
         """Freeze the arrays and check that they fit together."""
@@ -91,6 +94,7 @@ class Table:
             excluded=self.excluded,
             digest=self.digest,
             synthetic=self.synthetic,
+            referred=self.referred,
         )
 
     def seeing(self, inputs: Collection[str], embeddings: Sequence[tuple[str, Embedding]] = ()) -> Table:
@@ -121,7 +125,7 @@ class Table:
         answers = self.answers[:, label]
         known = answers != NONE
         rows = self if known.all() else self.select(known)
-        references = dict(rows.references) if label == 0 else {}
+        references = dict(rows.references) if label == self.referred else {}
         return replace(rows, labels=answers[known], references=references, excluded=dict(rows.excluded))
 
     @property
@@ -165,8 +169,9 @@ def build(cohort: Cohort, labels: Sequence[int], *, for_trees: bool = True, may_
         feature_names=features.names,
         units=features.units,
         modalities=modalities,
-        references={name: score[known] for name, score in cohort.references.items()} if 0 in labels else {},
+        references={name: score[known] for name, score in cohort.references.items() if cohort.referred in labels},
         excluded=excluded,
         digest=cohort.digest,
         synthetic=cohort.synthetic,
+        referred=cohort.referred,
     )

@@ -78,6 +78,7 @@ def evaluate(
     probabilities: Probabilities,
     *,
     label: str,
+    told: bool,
     site: str,
     seed: int,
     bootstraps: int,
@@ -86,20 +87,16 @@ def evaluate(
 ) -> EvaluateReply:
     """Figures of one label with patient-bootstrap intervals, and counts per score bin where shared.
 
-    Nothing is told when a class among the held-out stays, or among the others, is of few people: its
-    count could be worked out.
+    Nothing is told where the label is not ``told`` (:func:`client.preprocessing.telling.tellable`), or of one class.
     """
     rows = table.select(held_out)
 
-    def tellable(some: Table) -> bool:
-        return class_counts(some.labels, some.patients, minimum_cell).positives is not None
+    def judged(score: NDArray[np.float64]) -> bool:
+        known = ~np.isnan(score)
+        counts = class_counts(rows.labels[known], rows.patients[known], minimum_cell)
+        return counts.positives is not None and _both_classes(rows.labels, score)
 
-    told = tellable(rows) and tellable(table.select(~held_out))
-    references = {
-        name: score
-        for name, score in rows.references.items()
-        if tellable(rows.select(~np.isnan(score))) and _both_classes(rows.labels, score)
-    }
+    references = {name: score for name, score in rows.references.items() if judged(score)}
     candidates = {**probabilities, **references}
     figures: dict[str, list[float]] = {metric: [] for metric in metrics.METRICS}
     negatives: list[int] = []

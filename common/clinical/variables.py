@@ -79,15 +79,18 @@ class Layout(NamedTuple):
 def layout(plan: Plan, columns: Sequence[str]) -> Layout:
     """Return what a plan asks to be counted in a table with these columns (PlanError as :func:`variables`)."""
     stage = plan.statistics
-    return Layout(labels(find(plan.task)) if stage.tabulated else (), variables(columns, stage.features, stage.ranges))
+    asked = labels(find(plan.task), plan.label_names) if stage.tabulated else ()
+    return Layout(asked, variables(columns, stage.features, stage.ranges))
 
 
-def labels(task: Task) -> tuple[Variable, ...]:
-    """Return the answers of a task as variables; missing is unknown. Classes that exclude each other are one."""
+def labels(task: Task, chosen: Sequence[str]) -> tuple[Variable, ...]:
+    """Return the answers to some labels of a task as variables, in their order; missing is unknown.
+
+    Classes that exclude each other are one variable, with all of them.
+    """
     if task.kind == "multiclass":
-        names = tuple(label.name for label in task.labels)
-        return (Variable(task.name, tuple(range(len(names))), categories=names),)
-    return tuple(_of_values(label.name, (column,), (), (0.0, 1.0)) for column, label in enumerate(task.labels))
+        return (Variable(task.name, tuple(range(len(task.labels))), categories=task.label_names),)
+    return tuple(_of_values(name, (task.column(name),), (), (0.0, 1.0)) for name in chosen)
 
 
 def variables(

@@ -61,11 +61,13 @@ class Task:
         What the inclusion rules look at, where it holds several of the unit; by default the unit.
     levels : tuple of float
         What a prediction of each class amounts to, where classes divide a number (``Examples.amount``).
+    in_hospital_death : str
+        The label that says so, if there is one: whose probability the scores shipped with some data give.
 
     Raises
     ------
     PlanError
-        When there is no such metric.
+        When there is no such metric or label.
     """
 
     name: str
@@ -81,12 +83,15 @@ class Task:
     feature_parts: tuple[str, ...] = ()
     candidate: str = ""
     levels: tuple[float, ...] = ()
+    in_hospital_death: str = ""
 
     def __post_init__(self) -> None:
         """Refuse metrics that nobody can compute."""
         object.__setattr__(self, "candidate", self.candidate or self.unit)
         for metric in self.metrics:
             task_metrics.find(metric)
+        if self.in_hospital_death:
+            self.column(self.in_hospital_death)
 
     @property
     def label_names(self) -> tuple[str, ...]:

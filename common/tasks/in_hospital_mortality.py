@@ -37,6 +37,7 @@ TASK = Task(
     unit="ICU stay",
     prediction_time="24 hours after admission to the unit, or when the patient leaves it if that is sooner",
     labels=(Label("death", "died in hospital"),),
+    in_hospital_death="death",
     kind="binary",
     metrics=("auroc", "auprc"),
     parts=(),

@@ -37,6 +37,7 @@ TASK = Task(
     unit="ICU stay",
     prediction_time="48 hours after admission to the unit",
     labels=(Label("death", "died in hospital"),),
+    in_hospital_death="death",
     kind="binary",
     metrics=("auroc", "auprc"),
     parts=(),

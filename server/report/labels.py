@@ -161,7 +161,6 @@ def answer(shown: Sequence[View], sites: Sequence[str], synthetic: Sequence[str]
     first = best(shown)
     if first is None:
         return Answer("The figures over all patients are withheld.", tuple(told_synthetic(sites, synthetic)))
-    value, over = mean(shown, first.name)
     columns = [first, *(line for kind in (True, False) for line in candidates(shown, federated=kind) if line != first)]
     means = [(line.label, *mean(shown, line.name)) for line in columns]
     named = "; ".join(
@@ -181,8 +180,18 @@ def answer(shown: Sequence[View], sites: Sequence[str], synthetic: Sequence[str]
             "Beside the model that a site trained alone, on that site's own patients, it is better in "
             f"{better} of {known} pairs of site and label; AUROC changes by {_signed(gain)} in the mean."
         )
-    headline = f"{first.label} predicts best: mean AUROC {point(value or 0.0)} over {over} of {len(shown)} labels."
-    return Answer(headline, (*sentences, *told_synthetic(sites, synthetic)))
+    return Answer(_headline(shown, first), (*sentences, *told_synthetic(sites, synthetic)))
+
+
+def _headline(shown: Sequence[View], first: Line) -> str:
+    """Name the best of the federated models, and what does better without training together."""
+    value, over = mean(shown, first.name)
+    rival = next((line for view in shown if (line := like(view.lines, first, "ensemble"))), None)
+    other, of = mean(shown, rival.name) if rival else (None, 0)
+    averaged = other is not None and of == over and point(other) > point(value or 0.0)
+    verb = "predicts best of the federated models" if len(candidates(shown, federated=True)) > 1 else "predicts"
+    text = f"{first.label} {verb}: mean AUROC {point(value or 0.0)} over {over} of {len(shown)} labels"
+    return text + (", yet simply averaging the local models does better." if averaged else ".")
 
 
 def tiles(shown: Sequence[View], sites: Sequence[str]) -> list[Row]:

@@ -18,11 +18,14 @@ _EICU = (
     "Goldberger et al., PhysioBank, PhysioToolkit, and PhysioNet, Circulation 2000; 101:e215–e220."
 )
 _CREDITS = {"eicu": _EICU}
+MOST_NAMED = 5
+"""Sites that a sentence lists; of more it says how many."""
 
 
 def attributions(results: Results, plan: Plan) -> list[str]:
-    """Credit the source of real data, as its licence asks, where at least one site has any."""
-    return [_CREDITS[plan.data.source]] if plan.data.source in _CREDITS and not results.only_synthetic else []
+    """Credit each source of real data, as its licence asks."""
+    real = [site.name for site in results.sites if site.name not in results.synthetic]
+    return [_CREDITS[source] for source in dict.fromkeys(map(plan.data.source_of, real)) if source in _CREDITS]
 
 
 def label(results: Results) -> str:
@@ -45,10 +48,24 @@ def measured(results: Results, plan: Plan, shown: Sequence[Line]) -> list[str]:
         f"Intervals are 95 % percentile intervals of {plan.evaluation.bootstraps:,} bootstrap replicates; at a site "
         "whole patients are redrawn.",
         _binning(shown),
-        "Own local model: each site's patients under the model that site trained alone. Mean of local models: the "
-        "average of the probabilities of all local models.",
-        f"Resampling of the training fold: {plan.resampling}. {_base_scores(results)}",
+        *(_of_local_models() if any(line.kind == "local" for line in shown) else ()),
+        *(_of_trees(results, plan) if plan.boosted else ()),
     ]
+
+
+def left_out(results: Results, plan: Plan) -> list[str]:
+    """Say which sites the figures over all patients are without: they withhold their counts, or did not answer."""
+    found: dict[str, set[str]] = {}
+    for one in results.candidates:
+        if one.kind == "federated" and any(score.site == OVERALL and score.auroc for score in one.scores):
+            counted = {(score.seed, score.site) for score in one.scores if score.negatives}
+            for site in results.sites:
+                if any((seed, site.name) not in counted for seed in plan.seeds):
+                    found.setdefault(site.name, set()).add(one.label)
+    several = len(plan.label_names)
+    named = [f"{site} for {len(of)} of {several} labels" if several > 1 else site for site, of in found.items()]
+    names = ", ".join(named) if len(named) <= MOST_NAMED else f"{len(named)} sites"
+    return [f"All patients together are those of the sites that tell counts of them, without {names}."] if found else []
 
 
 def card(results: Results, plan: Plan, shown: Sequence[Line], several: str = "") -> list[tuple[str, str]]:
@@ -64,8 +81,7 @@ def card(results: Results, plan: Plan, shown: Sequence[Line], several: str = "")
                      f"{task.prediction_time[1:]}."),
         ("Made for", "Research on data like that of the sites below. It is no medical device and was not tried on "
                      "patients: do not decide on anybody's treatment by it."),
-        ("Learnt from", f"{', '.join(plan.modalities)} of source {plan.data.source}, at "
-                        f"{', '.join(site.name for site in results.sites)}"
+        ("Learnt from", f"{', '.join(plan.modalities)} of {_sources(results, plan)}"
                         + ("; all of them synthetic." if not real else ".")),
         ("Works", f"{several} Elsewhere it may be worse." if several else
                   f"{best.label}: AUROC {point(figure.value)} ({span(figure)}) on held-out patients of the same sites; "
@@ -80,6 +96,26 @@ def card(results: Results, plan: Plan, shown: Sequence[Line], several: str = "")
 
 def _meanings(plan: Plan) -> str:
     return "; ".join(label.meaning for label in plan.questions)
+
+
+def _sources(results: Results, plan: Plan) -> str:
+    """Say what the data of which sites is."""
+    sites: dict[str, list[str]] = {}
+    for site in results.sites:
+        sites.setdefault(plan.data.source_of(site.name), []).append(site.name)
+    return "; ".join(f"source {source}, at {', '.join(names)}" for source, names in sites.items())
+
+
+def _of_local_models() -> list[str]:
+    return [
+        "Own local: each site's patients under the model that site trained alone. Mean of local: the average of the "
+        "probabilities of all sites' own models."
+    ]
+
+
+def _of_trees(results: Results, plan: Plan) -> list[str]:
+    """Say what networks know nothing of: they are trained on the rows as they are, from no base score."""
+    return [f"Resampling of the trees' training fold: {plan.resampling}. {_base_scores(results)}"]
 
 
 def _base_scores(results: Results) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -103,6 +103,7 @@ def render(results: Results) -> str:
     sites = tuple(site.name for site in results.sites)
     units = f"{find(plan.task).unit}s"
     told = labels.answer(views, sites, results.synthetic) if several else answer(shown, sites, results.synthetic)
+    told = replace(told, sentences=(*told.sentences[:1], *method.left_out(results, plan), *told.sentences[1:]))
     each = [_of_label(results, plan, view, sites) for view in views]
     figures = labels.tiles(views, sites) if several else _figures(shown, sites)
     return environment.from_string(PAGE).render(

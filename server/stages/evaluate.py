@@ -92,6 +92,9 @@ def candidates(
 ) -> tuple[Candidate, ...]:
     """Scores by label and candidate from the replies of each seed and site.
 
+    Those over all sites are, seed by seed, of the same sites for every model of a label; of a reference, of all that
+    have it.
+
     Parameters
     ----------
     evaluations : mapping of seed to mappings of site to reply
@@ -107,13 +110,18 @@ def candidates(
     for seed, heard in sorted(evaluations.items()):
         for site, reply in (each for replies in heard for each in sorted(replies.items())):
             references |= set(reply.references)
+            blocks = {label: place * len(reply.candidates) for place, label in enumerate(reply.told)}
             for label in reply.labels:
                 for position, name in enumerate(reply.candidates):
-                    scores[label].setdefault(name, []).append(_score(seed, site, reply, label, position))
-        for name, found in (each for of_label in scores.values() for each in of_label.items()):
-            overall = _overall(name, seed, [score for score in found if score.seed == seed], bootstraps)
-            if overall:
-                found.append(overall)
+                    place = blocks[label] + position if label in blocks else None
+                    scores[label].setdefault(name, []).append(_score(seed, site, reply, place))
+        for of_label in scores.values():
+            own = {name: [score for score in found if score.seed == seed] for name, found in of_label.items()}
+            shared = _sites_of_all([found for name, found in own.items() if name not in references])
+            for name, found in own.items():
+                counted = [score for score in found if name in references or score.site in shared]
+                if overall := _overall(name, seed, counted, bootstraps):
+                    of_label[name].append(overall)
     return tuple(
         Candidate(name=name, label=label, kind=_kind(name, federated, references), scores=tuple(found))
         for label, of_label in scores.items()
@@ -176,16 +184,17 @@ def _check(
         raise ProtocolError("evaluate-reply: more patients in a score bin than any site has")
 
 
-def _score(seed: int, site: str, reply: EvaluateReply, label: str, position: int) -> Score:
-    told = label not in reply.withheld
-    place = reply.told.index(label) * len(reply.candidates) + position if told else 0
+def _score(seed: int, site: str, reply: EvaluateReply, place: int | None) -> Score:
+    """Take out a candidate's figures and counts of a label, the block at that place of a reply; None is withheld."""
 
     def interval(figures: list[float]) -> Interval | None:
-        value = figures[3 * place : 3 * place + 3] if told else []
-        return Interval(value=value[0], low=value[1], high=value[2]) if value else None
+        if place is None:
+            return None
+        value, low, high = figures[3 * place : 3 * place + 3]
+        return Interval(value=value, low=low, high=high)
 
     def counts(flat: list[int]) -> tuple[int, ...]:
-        return tuple(flat[SCORE_BINS * place : SCORE_BINS * (place + 1)] if told else ())
+        return () if place is None else tuple(flat[SCORE_BINS * place : SCORE_BINS * (place + 1)])
 
     return Score(
         site=site,
@@ -194,6 +203,15 @@ def _score(seed: int, site: str, reply: EvaluateReply, label: str, position: int
         positives=counts(reply.positives),
         **{metric: interval(getattr(reply, metric)) for metric in METRICS},
     )
+
+
+def _sites_of_all(models: Sequence[Sequence[Score]]) -> set[str]:
+    """Return the sites whose counts are there of every model that was tried: those of other patients do not compare.
+
+    Trees and networks of several labels are heard apart, and a site may have left in between.
+    """
+    each = [{score.site for score in found if score.negatives} for found in models if found]
+    return set.intersection(*each) if each else set()
 
 
 def _overall(name: str, seed: int, found: Sequence[Score], bootstraps: int) -> Score | None:

@@ -63,11 +63,12 @@ def run(study: Study, seed: int, networks: Sequence[NetworkContender]) -> None:
 
 
 def again(study: Study, seed: int, networks: Sequence[NetworkContender], behind: Mapping[str, Behind]) -> None:
-    """Bring the sites that lack scores to make them: they were away, or their data has changed since."""
-    lacking = {digest for one in behind.values() for digest in one.lacking}
-    tasks = {digest: some for digest, some in _tasks(study, networks).items() if digest in lacking}
+    """Bring the sites that lack scores, and not only trees, to make them: they were away, or have other data now."""
+    known = _tasks(study, networks)
+    lacking = {site: found for site, one in behind.items() if (found := known.keys() & set(one.lacking))}
+    tasks = {digest: some for digest, some in known.items() if any(digest in found for found in lacking.values())}
     for number, batch in enumerate(_batches(study, tasks), start=1):
-        study.exchanges.append(_exchange(study, seed, number, batch, tuple(behind)))
+        study.exchanges.append(_exchange(study, seed, number, batch, tuple(lacking)))
 
 
 def _tasks(study: Study, networks: Sequence[NetworkContender]) -> dict[str, list[_Task]]:

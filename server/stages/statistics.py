@@ -131,8 +131,8 @@ def _check_noised(reply: NoisedStatisticsReply, plan: Plan, asked: Layout) -> No
 def _cases(labels: list[list[int]], plan: Plan) -> dict[str, Answers]:
     """Patients whose answer is known, and those with a yes: neither below 0, no more of these than of those."""
     exclusive, found = find(plan.task).kind == "multiclass", {}
-    for name, column in zip(plan.label_names, plan.label_columns, strict=True):
-        table = labels[0 if exclusive else column]
+    for place, (name, column) in enumerate(zip(plan.label_names, plan.label_columns, strict=True)):
+        table = labels[0 if exclusive else place]
         known = max(sum(table[1:]), 0)
         found[name] = Answers(known=known, positives=min(max(table[1 + column if exclusive else 2], 0), known))
     return found

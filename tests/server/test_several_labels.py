@@ -63,6 +63,19 @@ def test_what_is_withheld_of_one_label_moves_no_other(found):
     assert sum(at(found, "film", "copd", OVERALL).positives) == 2
 
 
+def test_all_sites_together_are_the_same_for_every_model():
+    """A site that left after the trees were heard is not counted for them alone: figures would not compare."""
+    trees = {site: reply(["copd"], [], ["trees", "local/a"], start) for site, start in (("a", 0.6), ("b", 0.7))}
+    network = {"a": reply(LABELS, [], ["film"], 0.8)}
+    found = candidates({7: [trees, network]}, LABELS, ["trees", "film"], 100)
+    assert at(found, "trees", "copd", "b").auroc.value == 0.7
+    for name in ("trees", "local/a", "film"):
+        assert sum(at(found, name, "copd", OVERALL).positives) == 1
+    later = candidates({7: [trees, network], 8: [trees]}, LABELS, ["trees", "film"], 100)
+    (score,) = [s for one in later if one.name == "trees" for s in one.scores if (s.seed, s.site) == (8, OVERALL)]
+    assert sum(score.positives) == 2  # no network was heard with that seed
+
+
 def test_means_by_hand(found):
     means = {(one.name, one.site): one for one in macro(found)}
     assert (means["film", "a"].auroc, means["film", "a"].over) == (pytest.approx(0.71), 3)

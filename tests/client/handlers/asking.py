@@ -65,7 +65,8 @@ def relabel(monkeypatch: pytest.MonkeyPatch, positive: Callable[[Table], NDArray
 
     def relabelled(*arguments: Any, **others: Any) -> Table:
         table = build(*arguments, **others)
-        return replace(table, labels=positive(table).astype(np.int8))
+        labels = positive(table).astype(np.int8)
+        return replace(table, labels=labels, answers=labels[:, None])
 
     monkeypatch.setattr(sites, "build", relabelled)
 

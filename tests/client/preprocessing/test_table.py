@@ -47,6 +47,7 @@ def cohort(**changes: Any) -> Cohort:
         "excluded": {"no outcome": Lost(3, 2, 2, 4)},
         "digest": "d",
         "synthetic": False,
+        "referred": 0,
     }
     return Cohort(**{**parts, **changes})
 
@@ -135,9 +136,20 @@ def test_rows_without_an_answer_are_left_out_and_counted() -> None:
     assert second.patients.tolist() == ["a", "b", "c"]
     assert np.array_equal(second.features, np.array([[1], [np.nan], [4]], np.float32), equal_nan=True)
     assert dict(second.excluded) == {"no outcome": Lost(3, 2, 2, 4), "answer unknown": Lost(1, 1, 0, 3)}
-    assert dict(second.references) == {}  # a published score is of the first label
+    assert dict(second.references) == {}  # the published score is of the other label
     assert second.answers.tolist() == [[0, 1], [0, 0], [0, 1]]
     assert (second.digest, second.synthetic) == ("d", False)
+
+
+@pytest.mark.parametrize("referred", [0, 1, None])
+def test_a_published_score_is_judged_by_the_label_it_is_of_alone(referred: int | None) -> None:
+    one = cohort(referred=referred)
+    both = build(one, [1, 0])
+    for label in (0, 1):
+        expected = ["score"] if label == referred else []
+        assert list(build(one, [label]).references) == expected
+        assert list(both.about(label).references) == expected
+        assert list(both.select(np.arange(2)).about(label).references) == expected
 
 
 def test_of_several_labels_a_row_needs_one_answer_and_each_label_its_own() -> None:

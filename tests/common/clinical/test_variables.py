@@ -72,12 +72,22 @@ def test_a_plan_that_asks_for_what_there_is_not_is_told(asked, ranges, problem) 
 @pytest.mark.parametrize("name", tasks.names())
 def test_every_label_of_a_task_is_counted_once(name: str) -> None:
     task = tasks.find(name)
-    found = labels(task)
+    found = labels(task, task.label_names)
     assert sorted(column for variable in found for column in variable.columns) == list(range(len(task.labels)))
     if task.kind == "multiclass":
         assert [variable.categories for variable in found] == [tuple(label.name for label in task.labels)]
     else:
         assert [(v.name, v.edges) for v in found] == [(label.name, (0.5,)) for label in task.labels]
+
+
+def test_labels_that_a_plan_leaves_out_are_not_counted() -> None:
+    """Noise is shared among the tables: those that nobody asked for would cost the others theirs."""
+    plan = read("crd8").model_copy(update={"labels": ("sarcoidosis", "copd")})
+    stage = plan.statistics.model_copy(update={"epsilon": 1.0})
+    plan = plan.model_copy(update={"stages": (stage, *plan.stages[1:])})
+    asked, names = layout(plan, COLUMNS).labels, plan.label_names
+    assert [(one.name, one.columns) for one in asked] == list(zip(names, zip(plan.label_columns), strict=True))
+    assert names == ("sarcoidosis", "copd")
 
 
 def test_a_plan_for_counts_asks_for_no_table() -> None:

@@ -1,0 +1,84 @@
+"""Sentences of the report are true of plans with one source or several, with trees or none, with sites left out."""
+
+from __future__ import annotations
+
+import pytest
+
+from common.plan import from_json
+from server.report import labels, method
+from server.report.labels import View
+from server.report.summary import Line, lines
+from server.results import Interval
+from tests.networks import stage, stages
+from tests.server.studies import WITHHELD, simulated
+
+SITES = {"a": 400, "b": 300}
+
+
+def of_plan(plan, **changes):
+    return simulated(sizes=SITES).model_copy(update={"plan": plan.to_json(), **changes})
+
+
+@pytest.fixture(scope="module")
+def mixed(demo_with):
+    """Give a plan whose sites have sources of their own."""
+    changes = {"data.source": "nih_cxr", "data.synthetic": None, "data.sources": {"b": "eicu"}}
+    return demo_with({**changes, "sites.names": list(SITES), "sites.partition": "folder", "sites.quorum": 1})
+
+
+@pytest.mark.parametrize(("invented", "credited"), [((), True), (("a",), True), (("b",), False), (("a", "b"), False)])
+def test_each_source_of_real_data_is_credited(mixed, invented, credited):
+    told = method.attributions(of_plan(mixed, synthetic=invented), mixed)
+    assert ["eICU" in text for text in told] == [True] * credited
+
+
+def test_the_model_card_names_the_source_of_every_site(mixed, demo_with):
+    card = dict(method.card(of_plan(mixed), mixed, ()))
+    assert "source nih_cxr, at a; source eicu, at b" in card["Learnt from"]
+    plain = demo_with({"data.synthetic": None})
+    assert "source eicu, at a, b" in dict(method.card(of_plan(plain), plain, ()))["Learnt from"]
+
+
+def test_what_only_trees_know_is_not_said_of_networks(demo_with):
+    trees = demo_with({})
+    found = of_plan(trees)
+    told = " ".join(method.measured(found, trees, lines(found, trees)))
+    assert all(words in told for words in ("Resampling", "Agreed base score", "Own local"))
+    networks = demo_with({"stages": stages(stage("net"))})
+    net = [one.model_copy(update={"name": "net"}) for one in found.candidates if one.name == "fedxgb_bagging"]
+    alone = found.model_copy(update={"plan": networks.to_json(), "candidates": tuple(net)})
+    told = " ".join(method.measured(alone, networks, lines(alone, networks)))
+    assert not any(words in told for words in ("Resampling", "Agreed base score", "Own local"))
+
+
+def test_sites_that_the_overall_figures_are_without_are_named():
+    whole, part = simulated(sizes=SITES), simulated()
+    plan = from_json(whole.plan)
+    assert method.left_out(whole, plan) == []
+    (told,) = method.left_out(part, plan)
+    assert told.endswith(f"without {WITHHELD}.")
+    two = plan.model_copy(update={"seeds": (7, 8)})
+    (told,) = method.left_out(whole, two)  # with the second seed no site answered
+    assert told.endswith("without a, b.")
+    figures_only = [
+        one.model_copy(update={"scores": tuple(score for score in one.scores if score.site != "overall")})
+        for one in part.candidates
+    ]
+    assert method.left_out(part.model_copy(update={"candidates": tuple(figures_only)}), plan) == []
+
+
+def view(name: str, **values: float) -> View:
+    def line(kind: str, value: float) -> Line:
+        figure = Interval(value=value, low=value - 0.1, high=value + 0.1)
+        return Line(kind, kind.capitalize(), kind, "#000", "o", "-", {("overall", "auroc"): figure}, None)
+
+    return View(name, name, tuple(line(kind, value) for kind, value in values.items()))
+
+
+def test_the_headline_over_labels_says_when_averaging_does_better():
+    better, worse = ([view(name, federated=0.7, ensemble=value) for name in ("x", "y")] for value in (0.8, 0.6))
+    text = "Federated predicts: mean AUROC 0.700 over 2 of 2 labels"
+    assert labels.answer(worse, ("a",), ()).headline == f"{text}."
+    assert labels.answer(better, ("a",), ()).headline == f"{text}, yet simply averaging the local models does better."
+    fewer = [better[0], view("y", federated=0.7)]
+    assert labels.answer(fewer, ("a",), ()).headline == f"{text}."  # the means are of other labels
