@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Mapping
+
+# One thread a process, before any library asks: the workers share the cores, and sums have one order.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 import numpy as np
 import pytest

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 import safetensors.numpy
-import torch
 
 from client import egress
 from client.handlers.train import train_alone, train_round
@@ -31,7 +30,6 @@ PRIVACY = {"noise_multiplier": 2.0, "delta": 1e-3, "sample_rate": 0.25, "steps":
 @pytest.fixture
 def ward(open_ward: Any, plan_with: Callable[..., Plan]) -> Any:
     """A site of a plan with a plain and a private stage."""
-    torch.set_num_threads(1)
     return open_ward(
         follow=plan_with(stages=stages(stage("plain"), stage("private", privacy=PRIVACY), {"kind": "local"}))
     )

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import safetensors.numpy
-import torch
 from dp_accounting import dp_event, pld
 
 from client.handlers.train import train_alone, train_round
@@ -24,14 +23,6 @@ from tests.networks import SGD, stage, stages
 POLICY = 'tasks = ["in_hospital_mortality"]\nshare = "curves"\n'
 HOW = {"noise_multiplier": 2.0, "delta": 1e-3, "sample_rate": 0.25, "steps": 3}
 BUDGET = "[privacy]\ndelta = 1e-3\nepsilon = {}"
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Any:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from common.encoders.weights import digest, from_bytes, to_bytes  # noqa: E402
 from common.exceptions import PlanError  # noqa: E402
 from tests.cards import AsOnACard  # noqa: E402
 
-torch.set_num_threads(1)  # small products: more threads only wait for each other
 SHAPES = {
     "table": Shape(6),
     "series": Shape(4, (7,)),

@@ -27,14 +27,6 @@ STAGES = [stage(name, strategy=name) for name in EVERY]
 CPU = torch.device("cpu")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory, hospitals, small_plan):
     """Run every strategy, and every site alone, once."""

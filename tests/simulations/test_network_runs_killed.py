@@ -8,7 +8,6 @@ import subprocess
 import sys
 
 import pytest
-import torch
 
 from server import results
 from simulations.running import prepare, simulate
@@ -58,14 +57,6 @@ for life in sys.argv[2:]:
         os._exit(0)
     print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]))
 """
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def released(simulation):

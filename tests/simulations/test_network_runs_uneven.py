@@ -36,14 +36,6 @@ ALL = ("hospital-1", "hospital-2", "hospital-3")
 PRIVACY = {"noise_multiplier": 2.0, "delta": 1e-3, "sample_rate": 0.25, "steps": 2}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def packed(folder: Path, letter: str, records: dict[str, bytes], outcomes: str) -> None:
     with tarfile.open(folder / f"set-{letter}.tar.gz", "w:gz") as archive:
         for number, content in records.items():

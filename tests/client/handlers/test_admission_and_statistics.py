@@ -117,9 +117,8 @@ def test_no_small_count_can_be_worked_out(plan: Plan) -> None:
     """An adversary keeps every hospital that would have replied so; what they agree on is betrayed."""
     minimum, alike = 3, defaultdict(list)
     for world in itertools.product(range(8), range(8), range(5), range(6), range(6)):
-        table = stays_of(*world)
-        if 0 < len(table.labels) <= 12:
-            ill, well, both = world[:3]
+        ill, well, both = world[:3]
+        if ill + well + 2 * both <= 12 and 0 < len((table := stays_of(*world)).labels) <= 12:
             stays, positives, patients = len(table.labels), int(table.labels.sum()), ill + well + both
             reply = counted(table, plan, minimum)
             rows = (stays, positives, stays - positives, stays - patients)

@@ -18,7 +18,7 @@ from common.audit.verify import Flaw, Row, Verification, verify, verify_file
 from common.exceptions import AuditError
 
 OWNER = "ward-a"
-COUNT = 200
+COUNT = 70
 SEQUENCES = range(1, COUNT + 1)
 QUERY = "SELECT sequence, previous, content, hash FROM entries ORDER BY sequence"
 
@@ -159,11 +159,11 @@ def test_untouched_log_verifies(path: Path, heads: list[Head]) -> None:
     alone = verify_file(path)
     assert (alone.ok, alone.owner, alone.verified, alone.confirmed) == (True, OWNER, COUNT, 0)
     assert "not confirmed by anyone else" in str(alone)
-    assert "only a later head held elsewhere can show whether entries after 200 are missing" in str(alone)
-    held = verify_file(path, heads_held_elsewhere={"server": [heads[50], heads[150]], "ward-b": [heads[150]]})
-    assert (held.ok, held.verified, held.confirmed, held.confirmed_by) == (True, COUNT, 150, ("server", "ward-b"))
-    assert "entries 1 to 150 are confirmed by a head held by server, ward-b" in str(held)
-    assert "entries 151 to 200 are not confirmed by anyone else" in str(held)
+    assert "only a later head held elsewhere can show whether entries after 70 are missing" in str(alone)
+    held = verify_file(path, heads_held_elsewhere={"server": [heads[50], heads[60]], "ward-b": [heads[60]]})
+    assert (held.ok, held.verified, held.confirmed, held.confirmed_by) == (True, COUNT, 60, ("server", "ward-b"))
+    assert "entries 1 to 60 are confirmed by a head held by server, ward-b" in str(held)
+    assert "entries 61 to 70 are not confirmed by anyone else" in str(held)
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_truncation_shows_only_against_a_held_head(rows: list[Row], heads: list[
         held = verify(kept, OWNER, {"server": [heads[10], heads[COUNT]]})
         assert held.fault is not None
         assert held.fault[:2] == (COUNT - cut + 1, Flaw.TRUNCATED)
-        assert f"entries after {COUNT - cut} are missing: server holds the head of entry 200" in str(held)
+        assert f"entries after {COUNT - cut} are missing: server holds the head of entry 70" in str(held)
         assert held.confirmed == (10 if cut <= COUNT - 10 else 0)
 
 
@@ -270,12 +270,12 @@ def copy_of(path: Path, folder: Path) -> Path:
 def test_tampered_file_is_read_and_not_changed(path: Path, tmp_path: Path) -> None:
     target = copy_of(path, tmp_path)
     with opened(target) as raw:
-        edit_content(raw, 77)
-        delete(raw, 120)
+        edit_content(raw, 37)
+        delete(raw, 55)
     content = target.read_bytes()
     result = verify_file(target)
     assert result.fault is not None
-    assert result.fault[:2] == (77, Flaw.EDITED)
+    assert result.fault[:2] == (37, Flaw.EDITED)
     assert target.read_bytes() == content
 
 

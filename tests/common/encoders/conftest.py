@@ -7,7 +7,6 @@ from types import ModuleType
 import pytest
 import torch
 
-torch.set_num_threads(1)  # small products: more threads only wait for each other
 DECLARED = torch.library.Library("torchvision", "FRAGMENT")
 """Operators declared here last as long as this does."""
 
