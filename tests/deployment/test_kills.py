@@ -24,6 +24,8 @@ PLAIN_ROUND_2 = 5
 PRIVATE_ROUND_2 = 9
 """Besides: that round, the embedding, one of trees on it, a round."""
 PRIVATE_FILE = "private-seed7-fold0.safetensors"
+KILLS = {"a-killed-coordinator": Kill(COORDINATOR, PRIVATE_ROUND_2), "a-killed-site": Kill(SITES[0], PLAIN_ROUND_2)}
+RUNS = {**KILLS, "undisturbed": None}
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +56,9 @@ def schedule(results: Results) -> list[tuple[str, list[tuple[int, tuple[str, ...
     return [(one.name, [(each.number, each.sites, each.epsilon) for each in one.rounds]) for one in results.stages]
 
 
-@pytest.mark.parametrize(
-    ("victim", "after"), [(COORDINATOR, PRIVATE_ROUND_2), (SITES[0], PLAIN_ROUND_2)], ids=["the coordinator", "a site"]
-)
-def test_a_kill_in_a_networks_round_costs_no_byte(trial: Trial, victim: str, after: int) -> None:
-    run = f"killed-{after}"
-    found = trial.survive(run, Kill(victim, after))
+@pytest.mark.parametrize("run", KILLS)
+def test_a_kill_in_a_networks_round_costs_no_byte(trial: Trial, run: str) -> None:
+    found = trial.survive(run, KILLS[run])
     assert found.resumes, "the kill did not cut the run"
     assert {file.partition("-seed")[0] for file in trial.plain} == {"fedxgb_bagging", "plain", "stacked"}
     assert trial.equal(run)
@@ -80,7 +79,10 @@ def test_an_undisturbed_run_gives_what_the_simulation_gives(trial: Trial) -> Non
 
 def test_noise_is_drawn_once_and_in_the_ledger_whatever_was_killed(trial: Trial) -> None:
     """All three runs are of one plan: what was told to one is told to the others, for nothing."""
-    runs = [folder for folder in (trial.deployment.coordinator / "runs").iterdir() if (folder / PRIVATE_FILE).exists()]
+    for run, kill in RUNS.items():
+        if not trial.folder(run).exists():  # where this test runs apart from those above
+            trial.survive(run, kill)
+    runs = [trial.folder(run) for run in RUNS]
     assert len({(folder / PRIVATE_FILE).read_bytes() for folder in runs}) == 1
     here, there = (load((folder / PRIVATE_FILE).read_bytes()) for folder in (runs[0], trial.unbroken.folder))
     assert {name: value.shape for name, value in here.items()} == {name: value.shape for name, value in there.items()}
