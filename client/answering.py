@@ -21,7 +21,7 @@ from client.open_sites import open_site
 from client.site import Site
 from common import records
 from common.audit.event import Event, Head, Kind
-from common.exceptions import ConfigurationError, FedwardError, ProtocolError
+from common.exceptions import ConfigurationError, FedwardError, PrivacyError, ProtocolError
 from common.messages import NOT_AUDITED, AdmissionRequest, NoisedStatisticsRequest
 from common.network_messages import EmbedRequest, ScoreRequest, TrainRequest
 from common.payload import Header, Payload, Refusal
@@ -79,7 +79,7 @@ def _reply(site: Site, content: RecordDict, context: Context, expected: type[R],
         if not _protected(plan, request):
             policy.permit_unprotected(site.settings.privacy, request)
             site.releases.unprotected(run, plan, request.kind)
-        reply = _pack(site, run, handler(site, plan, request))
+        reply = _pack(site, run, handler(site, plan, request), site.releases.ledger.head())
         egress.inspect(reply, request, plan, site.settings.policy, site.columns(plan, request))
     except FedwardError as error:
         log.warning("%s: %s", site.name, error)
@@ -111,16 +111,21 @@ def _protected(plan: Plan, request: Payload) -> bool:
     return isinstance(request, AdmissionRequest | NoisedStatisticsRequest | EmbedRequest | ScoreRequest)
 
 
-def _pack(site: Site, run: str, body: Payload) -> RecordDict:
+def _pack(site: Site, run: str, body: Payload, ledger: Head | None) -> RecordDict:
     head = site.audit.head()
-    header = Header(run=run, sender=site.name, head_sequence=head.sequence, head_hash=head.hash)
-    return records.encode(header, body)
+    spent = {"ledger_sequence": ledger.sequence, "ledger_hash": ledger.hash} if ledger else {}
+    header = {"run": run, "sender": site.name, "head_sequence": head.sequence, "head_hash": head.hash, **spent}
+    return records.encode(Header.model_validate(header), body)
 
 
 def _refuse(site: Site, run: str, code: str, reason: str) -> RecordDict:
     body = Refusal(code=code, reason=reason[:1000])
     site.audit.append(Event(Kind.REFUSAL, {"run": run, "code": code, "reason": body.reason}))
-    return _pack(site, run, body)
+    try:
+        ledger = site.releases.ledger.head()
+    except PrivacyError:  # it is why the site refuses, or the next request will be refused for it
+        ledger = None
+    return _pack(site, run, body, ledger)
 
 
 def _where(error: Exception) -> str:

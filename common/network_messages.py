@@ -52,8 +52,7 @@ class TrainRequest(NetworkRequest):
 class TrainReply(Payload):
     """Trained less received, of what the site has the data to train: the encoders of its ``modalities`` and the head.
 
-    Losses are in nats, withheld with small cells. ``ledger_sequence`` and ``ledger_hash`` are the head of the
-    site's privacy ledger after the round, 0 and empty where none is kept.
+    Losses are in nats, withheld with small cells.
     """
 
     kind: ClassVar[str] = "train-reply"
@@ -62,8 +61,6 @@ class TrainReply(Payload):
     control: Weights
     training_loss: Loss | None = None
     validation_loss: Loss | None = None
-    ledger_sequence: Count
-    ledger_hash: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
 
 
 class TrainAloneRequest(NetworkRequest):

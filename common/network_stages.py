@@ -57,15 +57,16 @@ class Privacy(Part):
     ``clipping_norm`` counts. Either ``noise_multiplier`` is given, or ``epsilon``: what all rounds, seeds and folds of
     the stage cost a patient together, from which the multiplier follows. ``delta`` must be below one over a
     site's patients: a site with more refuses. ``unit`` says whose part the noise hides: a patient's, at every site
-    before anything leaves. Noise on the updates of whole sites, added at the coordinator, is refused.
+    before anything leaves. Noise on the updates of whole sites, added at the coordinator, is refused. The bounds keep
+    to what means something, and can be accounted for: a step with less noise than 0.1 costs an epsilon of a hundred.
     """
 
     unit: Literal["patient"] = "patient"
-    epsilon: Annotated[float, Field(gt=0, le=1000)] | None = None
-    noise_multiplier: Annotated[float, Field(gt=0, le=1000)] | None = None
-    delta: Annotated[float, Field(gt=0, lt=0.01)] = 1e-5
+    epsilon: Annotated[float, Field(ge=0.01, le=1000)] | None = None
+    noise_multiplier: Annotated[float, Field(ge=0.1, le=1000)] | None = None
+    delta: Annotated[float, Field(ge=1e-12, lt=0.01)] = 1e-5
     clipping_norm: Positive = 1.0
-    sample_rate: Annotated[float, Field(gt=0, le=1)]
+    sample_rate: Annotated[float, Field(ge=1e-6, le=1)]
     steps: Annotated[int, Field(ge=1, le=100_000)]
 
     @field_validator("unit", mode="before")

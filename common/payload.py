@@ -27,7 +27,11 @@ class Payload(BaseModel):
 
 
 class Header(Payload):
-    """Travels with every message: who speaks, in which run, and the head of their audit log."""
+    """Travels with every message: who speaks, in which run, and the head of their audit log.
+
+    With every reply of a site also that of its privacy ledger, after what the reply has cost. Without one the hash is
+    empty: in requests, and in a refusal where the ledger cannot be read.
+    """
 
     kind: ClassVar[str] = "header"
     protocol: Annotated[int, Field(ge=1, le=1)] = 1
@@ -35,6 +39,8 @@ class Header(Payload):
     sender: Name
     head_sequence: Count
     head_hash: Digest
+    ledger_sequence: Count = 0
+    ledger_hash: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64})?$")] = ""
 
 
 class Refusal(Payload):

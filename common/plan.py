@@ -40,6 +40,8 @@ admission the notes. Films and volumes are for networks alone.
 """
 NO_COLUMNS = frozenset({"images", "volumes"})
 """Modalities that trees cannot learn from."""
+MOST_PRIVATE_STAGES, MOST_PRIVATE_STEPS = 20, 1_000_000
+"""Bound what a plan makes every site account for."""
 
 
 class Repetition(NamedTuple):
@@ -105,21 +107,35 @@ class Plan(Part):
         for stage in self.encoders:
             if absent := set(stage.encoders) - set(self.modalities):
                 raise ValueError(f"stage '{stage.name}' has an encoder for {min(absent)}, not among 'modalities'")
-            if stage.privacy is not None and self.resampling != "none":
+        self._check_privacy()
+        synthetic = self.data.synthetic
+        if synthetic and self.sites.partition == "hospital" and self.sites.quorum > synthetic.hospitals:
+            raise ValueError(f"'sites.quorum' is above data.synthetic.hospitals ({synthetic.hospitals})")
+        return self
+
+    def _check_privacy(self) -> None:
+        """Refuse what noise does not protect, and more of it than every site can account for each round."""
+        private = [(stage, stage.privacy) for stage in self.encoders if stage.privacy is not None]
+        for stage, _ in private:
+            if self.resampling != "none":
                 raise ValueError(
                     f"stage '{stage.name}' has 'privacy', and resampling repeats or invents patients: noise that hides "
                     'one of them would hide none who is there many times. Say resampling = "none", and weigh cases by '
                     "'training.positive_weight', a public number"
                 )
-            if stage.privacy is not None and stage.by_patients and self.statistics.epsilon is None:
+            if stage.by_patients and self.statistics.epsilon is None:
                 raise ValueError(
                     f"stage '{stage.name}' has 'privacy', and exact counts in shares = \"patients\" would tell of a "
                     "patient what its noise hides: say shares = \"equal\", or give the statistics an 'epsilon'"
                 )
-        synthetic = self.data.synthetic
-        if synthetic and self.sites.partition == "hospital" and self.sites.quorum > synthetic.hospitals:
-            raise ValueError(f"'sites.quorum' is above data.synthetic.hospitals ({synthetic.hospitals})")
-        return self
+        if len(private) > MOST_PRIVATE_STAGES:
+            raise ValueError(f"'stages' has more than {MOST_PRIVATE_STAGES} with 'privacy'")
+        steps = sum(how.steps * stage.rounds for stage, how in private) * len(self.seeds) * len(self.split.held_out)
+        if steps > MOST_PRIVATE_STEPS:
+            raise ValueError(
+                f"'privacy' takes {steps:,} steps in all stages, rounds, seeds and folds; at most "
+                f"{MOST_PRIVATE_STEPS:,} are accounted for: take fewer 'steps' or 'rounds'"
+            )
 
     def _check_inputs(self) -> None:
         """Refuse inputs that are not there when a stage is reached."""

@@ -1,4 +1,4 @@
-"""A finished run in MLflow: its plan, its figures round by round and site by site, its models by their digests.
+"""A finished run in MLflow: its plan, what is known of the sites' data, its figures round by round, its models.
 
 MLflow is an optional extra and imported here alone. It sends usage data to its makers unless told not to, and is.
 """
@@ -16,10 +16,10 @@ from typing import Any
 
 from common.exceptions import ConfigurationError, ModelError
 from common.metrics import METRICS
-from common.plan import from_json
-from common.serialization import digest, parse
+from common.plan import Plan, from_json
+from common.serialization import digest, digest_json, parse
 from server import results
-from server.results import Released, Results
+from server.results import Released, Results, SiteSummary
 
 DATABASE = "mlflow.db"
 """Beside the runs, unless another place is named; the files of all runs lie in :data:`FILES` there."""
@@ -27,6 +27,8 @@ FILES = "mlflow-files"
 COMPLETE = "fedward.metrics"
 """Tag with the digest of ``metrics.json``; set last, so that an export that broke off is not taken for one."""
 _LONGEST_PARAMETER = 6000
+_LONGEST_DIGEST = 36
+"""Of a data set; tags hold whole ones."""
 _MOST_METRICS, _MOST_PARAMETERS = 1000, 100
 """What MLflow takes at once."""
 
@@ -93,9 +95,12 @@ def _export(mlflow: Any, client: Any, uri: str, folder: Path, found: Results, *,
     known = client.search_runs([number], filter_string=f"tags.\"{COMPLETE}\" = '{metrics}'")
     if known:
         return Tracked(uri, known[0].info.run_id, (), anew=False)
-    begun = client.create_run(number, start_time=_milliseconds(found.started), tags=_tags(found), run_name=found.run)
+    data = {site.name: _data_digest(plan, found, site) for site in found.sites}
+    tags = {**_tags(found), **{f"fedward.data.{site}": known for site, known in data.items()}}
+    begun = client.create_run(number, start_time=_milliseconds(found.started), tags=tags, run_name=found.run)
     run = begun.info.run_id
     entities, ended = mlflow.entities, _milliseconds(found.finished)
+    client.log_inputs(run, [_input(entities, plan.data.source_of(site), site, known) for site, known in data.items()])
     parameters = [entities.Param(key, value[:_LONGEST_PARAMETER]) for key, value in _settings(parse(found.plan))]
     for some in _in_parts(parameters, _MOST_PARAMETERS):
         client.log_batch(run, params=some)
@@ -127,6 +132,20 @@ def _register(mlflow: Any, client: Any, run: str, folder: Path, plan: str, model
     tags = {"digest": model.digest, "plan": found.plan_digest, "seed": str(model.seed), "fold": str(model.fold)}
     made = client.create_model_version(name, f"runs:/{run}/models/{model.file}", run_id=run, tags=tags)
     return f"{name}, version {made.version}"
+
+
+def _data_digest(plan: Plan, found: Results, site: SiteSummary) -> str:
+    """Stand for a site's data by all that it told of them, which is in the report, too.
+
+    A digest of the data itself would let whoever guesses them see that the guess is right. It stays at the site, in
+    the audit log whose head the coordinator holds.
+    """
+    return digest_json([plan.data.source_of(site.name), found.schema_digest, site.model_dump(mode="json")])
+
+
+def _input(entities: Any, source: str, site: str, known: str) -> Any:
+    told = entities.Dataset(name=site, digest=known[:_LONGEST_DIGEST], source_type="fedward", source=source)
+    return entities.DatasetInput(told, [entities.InputTag("mlflow.data.context", "training")])
 
 
 def _require_released(folder: Path, model: Released) -> None:

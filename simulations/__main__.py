@@ -83,6 +83,20 @@ def run(
 
 
 @app.command()
+def encoders(
+    columns: Annotated[int, typer.Option(min=1, help="Columns of tables, variables of series, codes of visits.")] = 20,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of series and visits.")] = 48,
+    size: Annotated[int, typer.Option(min=32, help="Side of films in pixels; of volumes a quarter of it.")] = 224,
+    width: Annotated[int, typer.Option(help="Of the embedding.")] = 64,
+) -> None:
+    """List the encoders: what they take and give, their parameters and operations, and which are valid under DP."""
+    from common.encoders.base import Settings
+    from simulations.described_encoders import all_of, table
+
+    command_line.console().print(table(all_of(columns, steps, size, Settings(width))))
+
+
+@app.command()
 def curve(
     plan: Annotated[str, typer.Argument(help="A plan with a stage that has 'privacy': a TOML file or a shipped name.")],
     epsilons: Annotated[

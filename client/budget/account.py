@@ -11,10 +11,8 @@ from common.audit.log import AuditLog
 from common.privacy import accountant
 from common.privacy.events import (
     DiscreteLaplace,
-    Gaussian,
     Mechanism,
     SampledGaussian,
-    SampledRecords,
     Unprotected,
 )
 from common.privacy.ledger import Budget, Ledger
@@ -123,10 +121,6 @@ def describe(one: Mechanism) -> str:
     match one:
         case SampledGaussian(noise, rate, steps):
             return f"DP-SGD, {steps:,} steps, {100 * rate:.3g} % of patients each, noise {noise:.3g}"
-        case SampledRecords(noise, rate, steps, records):
-            return f"DP-SGD by record, {steps:,} steps, {100 * rate:.3g} % each, noise {noise:.3g}, {records} a patient"
-        case Gaussian(noise, count):
-            return f"Gaussian, noise {noise:.3g}{_times(count)}"
         case DiscreteLaplace(epsilon, count):
             return f"discrete Laplace, epsilon {epsilon:.3g}{_times(count)}"
         case Unprotected():

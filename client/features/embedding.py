@@ -49,7 +49,7 @@ def embed(
 
     A shard is kept by the encoder, its weights and code, and by what its rows are: of films the files, with size and
     times, and what prepares them; of all else the numbers themselves. Which way the encoder was run is not a part of
-    it, as all ways agree; see :data:`client.features.runtimes.CLOSE`.
+    it, as all ways agree (see :data:`client.features.runtimes.CLOSE`), but where eager alone may be.
 
     Returns
     -------
@@ -62,12 +62,13 @@ def embed(
     ModelError
         The encoder gives a number that is not finite.
     """
+    kind = ["eager"] if runtimes.eager_alone else []
     work = _Work(examples.inputs[modality], network, modality, runtimes, device)
     values = np.zeros((len(examples), network.widths[modality]), np.float32)
     present = np.zeros(len(examples), np.bool_)
     for start in range(0, len(examples), SHARD):
         rows = np.arange(start, min(start + SHARD, len(examples)))
-        depends_on = ["embedding", work.identity, *work.depends_on(rows)]
+        depends_on = ["embedding", *kind, work.identity, *work.depends_on(rows)]
         found = shelf.get(depends_on, partial(work.shard, rows))
         values[rows], present[rows] = found.values, found.present
         progress.current()(f"embedding {modality}", int(rows[-1]) + 1, len(examples))

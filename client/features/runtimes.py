@@ -60,12 +60,18 @@ class Runtimes:
 
     Parameters
     ----------
-    file : Path
-        JSON: the fastest way by encoder, device and machine; no patient has any part in it.
+    file : Path or None
+        JSON: the fastest way by encoder, device and machine; no patient has any part in it. None is for eager alone:
+        the first batch, and how many rows there are, then have no say in how all others are embedded.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path | None) -> None:
         self._file = file
+
+    @property
+    def eager_alone(self) -> bool:
+        """Whether nothing but the encoder decides how it is run."""
+        return self._file is None
 
     def fastest(self, encoder: nn.Module, identity: str, batch: Inputs, device: torch.device, rows: int) -> Run:
         """Make an encoder ready, the fastest way that agrees with eager on a batch.
@@ -82,29 +88,32 @@ class Runtimes:
             How many rows are to be embedded.
         """
         eager = _eager(encoder, device)
+        if self._file is None:
+            return eager
         expected, seconds = _timed(eager, batch)
         work = seconds * rows / len(batch[0])
         ways = candidates(encoder, batch, device, work)
         key = digest_json([identity, [list(one.shape[1:]) for one in batch], sorted(ways), *_machine(device)])
-        known = self._known().get(key)
+        known = _read(self._file).get(key)
         if known is None and work > _MEASURING:
             measured = {EAGER: seconds}
             for name, way in ways.items():
                 measured[name] = _measured(name, way, batch, expected)
             known = min(measured, key=lambda name: measured[name])
-            write_atomic(self._file, canonical({**self._known(), key: known}))
+            write_atomic(self._file, canonical({**_read(self._file), key: known}))
             told = ", ".join(f"{name} {len(expected) / taken:.1f}/s" for name, taken in measured.items())
             log.info("embedding by %s (%s)", known, told)
         if known is None or known not in ways:
             return eager
         return _checked(known, ways[known], batch, expected) or eager
 
-    def _known(self) -> Mapping[str, str]:
-        try:
-            found = parse(self._file.read_bytes())
-        except (OSError, ValueError):
-            return {}
-        return {key: str(name) for key, name in found.items()} if isinstance(found, dict) else {}
+
+def _read(file: Path) -> Mapping[str, str]:
+    try:
+        found = parse(file.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return {key: str(name) for key, name in found.items()} if isinstance(found, dict) else {}
 
 
 def candidates(encoder: nn.Module, batch: Inputs, device: torch.device, work: float) -> dict[str, Callable[[], Run]]:

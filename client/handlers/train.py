@@ -64,15 +64,12 @@ def train_round(site: Site, plan: Plan, request: TrainRequest) -> TrainReply:
     if outcome.keeps:
         site.states.keep(chain, request.round, outcome.keeps, counted=request.counted)
     told = _tellable(examples, rows, site.settings.policy.minimum_cell)
-    head = site.releases.ledger.head()
     return TrainReply(
         modalities=list(examples.modalities),
         change=to_bytes(outcome.change),
         control=to_bytes(outcome.control) if rule.controlled else b"",
         training_loss=_told(outcome.training_loss) if told else None,
         validation_loss=_told(outcome.validation_loss) if told and stage.validation else None,
-        ledger_sequence=head.sequence,
-        ledger_hash=head.hash,
     )
 
 
@@ -104,14 +101,7 @@ def _private_round(
     name = digest_json([*question, request.patients, request.proximal, site.cohort(plan).digest])
     purpose = f"{stage.name}, seed {request.seed}, fold {request.fold}, round {request.round}"
     change = site.releases.noised(name, site.run, plan, purpose, [how], draw, patients=patients)
-    head = site.releases.ledger.head()
-    return TrainReply(
-        modalities=list(examples.modalities),
-        change=change,
-        control=b"",
-        ledger_sequence=head.sequence,
-        ledger_hash=head.hash,
-    )
+    return TrainReply(modalities=list(examples.modalities), change=change, control=b"")
 
 
 def train_alone(site: Site, plan: Plan, request: TrainAloneRequest) -> TrainAloneReply:

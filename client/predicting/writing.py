@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,21 +10,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from client.predicting.appearing import appearing, clean
 from common.exceptions import ConfigurationError
-from common.serialization import flush_folder
 
 Column = NDArray[Any]
 ENDINGS = (".csv", ".parquet")
 
 
 def require_free(path: Path) -> None:
-    """Refuse a file that is there, has no folder, or is of another kind (ConfigurationError)."""
+    """Refuse a file that is there, has no folder, or is of another kind (ConfigurationError).
+
+    What a killed command left in the folder is removed.
+    """
     if path.suffix not in ENDINGS:
         raise ConfigurationError(f"{path}: predictions are written as {' or '.join(ENDINGS)}")
     if path.exists() or path.is_symlink():
         raise ConfigurationError(f"{path} is there already; predictions are never written over anything")
     if not path.absolute().parent.is_dir():
         raise ConfigurationError(f"there is no folder {path.absolute().parent}")
+    clean(path.absolute().parent)
 
 
 def write(path: Path, columns: Mapping[str, Column]) -> None:
@@ -37,18 +39,11 @@ def write(path: Path, columns: Mapping[str, Column]) -> None:
     ConfigurationError
         The file is there.
     """
-    folder = path.absolute().parent
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".predictions-") as private:  # for its owner only
-        temporary = Path(private) / path.name
-        (_csv if path.suffix == ".csv" else _parquet)(temporary, columns)
-        temporary.chmod(0o600)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        try:
-            os.link(temporary, path)  # unlike renaming, it fails where something is
-        except FileExistsError:
-            require_free(path)
-    flush_folder(folder)
+    try:
+        with appearing(path) as place:
+            (_csv if path.suffix == ".csv" else _parquet)(place, columns)
+    except FileExistsError:
+        require_free(path)
 
 
 def _csv(path: Path, columns: Mapping[str, Column]) -> None:
@@ -72,4 +67,6 @@ def _parquet(path: Path, columns: Mapping[str, Column]) -> None:
     told = ", ".join(f'{empty.get(name, name)} AS "{name}"' for name in held)
     with duckdb.connect(config={"temp_directory": ""}) as connection:  # nothing of it is spilt
         connection.register("held", held)
-        connection.sql(f"SELECT {told} FROM held").write_parquet(str(path))  # noqa: S608 (names are ours)
+        # Into the very file: DuckDB would write another beside one that is there, under a name.
+        place = str(path).replace("'", "''")
+        connection.sql(f"COPY (SELECT {told} FROM held) TO '{place}' (FORMAT parquet, USE_TMP_FILE false)")  # noqa: S608

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from client.features.embedding import Means, embed
+from client.features.runtimes import Runtimes
 from client.inputs.base import Input
 from client.inputs.embedded import EmbeddedInput
 from client.site import Site
@@ -46,6 +47,8 @@ def ready(
     means : Means
     """
     load_pretrained(network, stage, read)
+    if stage.privacy is not None:  # or one patient's film would decide how all are embedded, which no noise covers
+        means = means._replace(runtimes=Runtimes(None))
     inputs: dict[str, Input] = dict(examples.inputs)
     for modality in stage.frozen:
         inputs[modality] = EmbeddedInput(*embed(examples, network, modality, *means))

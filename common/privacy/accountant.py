@@ -10,15 +10,16 @@ from __future__ import annotations
 import functools
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Literal
 
 from common.exceptions import PrivacyError
 from common.privacy.events import DiscreteLaplace, Mechanism, Unprotected
+from common.privacy.losses import Composition
 
 if TYPE_CHECKING:
-    from dp_accounting import DpEvent, PrivacyAccountant
+    from dp_accounting import DpEvent
 
 Method = Literal["PLD", "RDP"]
 STEP = 1e-4
@@ -43,7 +44,8 @@ def epsilon(mechanisms: Sequence[Mechanism], delta: float, *, method: Method = "
     method : "PLD" or "RDP"
         PLD only, where records instead of patients were sampled.
     step : float
-        Discretisation of PLD; coarser is faster and never below the truth.
+        Discretisation of PLD; coarser is faster and never below the truth. Where it would take too much memory a
+        coarser one is used.
 
     Returns
     -------
@@ -64,12 +66,15 @@ def epsilon(mechanisms: Sequence[Mechanism], delta: float, *, method: Method = "
 
 def running(mechanisms: Sequence[Sequence[Mechanism]], delta: float) -> Iterator[float]:
     """Epsilon after each of several releases, by PLD; an unprotected one adds nothing here."""
-    accountant = _accountant("PLD", STEP)
-    for release in mechanisms:
-        for one in release:
-            if not isinstance(one, Unprotected):
-                accountant.compose(one.event())
-        yield float(accountant.get_epsilon(delta))
+    bounded = [[one for one in release if not isinstance(one, Unprotected)] for release in mechanisms]
+    if not (whole := _counted(one for release in bounded for one in release)):
+        yield from (0.0 for _ in mechanisms)
+        return
+    reached = 0.0
+    noised = Composition(whole, STEP, transforms=len(mechanisms)).running(map(_counted, filter(None, bounded)), delta)
+    for release in bounded:
+        reached = next(noised) if release else reached
+        yield reached
 
 
 def figure(epsilon: float) -> str:
@@ -83,27 +88,32 @@ def figure(epsilon: float) -> str:
 def _composed(mechanisms: tuple[Mechanism, ...], delta: float, method: Method, step: float) -> float:
     if not mechanisms:
         return 0.0
-    from dp_accounting import UnsupportedEventError
+    whole = _counted(mechanisms)
+    if method == "PLD":
+        return next(Composition(whole, step, transforms=len(whole)).running([whole], delta))
+    from dp_accounting import UnsupportedEventError, rdp
 
-    accountant = _accountant(method, step)
+    accountant = rdp.RdpAccountant(ORDERS)
     try:
-        for one, times in Counter(mechanisms).items():  # a run's rounds are alike: one composition of them, not many
-            accountant.compose(_event(one, method), times)
+        for one, times in whole.items():
+            accountant.compose(_event(one), times)
     except UnsupportedEventError as error:
-        raise PrivacyError(f"{method} has no rule for some mechanism; use PLD") from error
+        raise PrivacyError("RDP has no rule for some mechanism; use PLD") from error
     return float(accountant.get_epsilon(delta))
 
 
-def _accountant(method: Method, step: float) -> PrivacyAccountant:
-    from dp_accounting import pld, rdp
+def _counted(mechanisms: Iterable[Mechanism]) -> Counter[Mechanism]:
+    """Count single applications: a run's rounds are alike, and all of them are one composition, not many."""
+    found: Counter[Mechanism] = Counter()
+    for one in mechanisms:
+        found[one.once()] += one.times
+    return found
 
-    return pld.PLDAccountant(value_discretization_interval=step) if method == "PLD" else rdp.RdpAccountant(ORDERS)
 
-
-def _event(one: Mechanism, method: Method) -> DpEvent:
-    if method == "RDP" and isinstance(one, DiscreteLaplace):
+def _event(one: Mechanism) -> DpEvent:
+    if isinstance(one, DiscreteLaplace):
         from dp_accounting import ZCDpEvent
 
         # Pure epsilon is epsilon^2 / 2 of zero-concentrated privacy (Bun and Steinke, TCC 2016, proposition 1.4).
-        return ZCDpEvent(one.count * one.epsilon**2 / 2)
+        return ZCDpEvent(one.epsilon**2 / 2)
     return one.event()

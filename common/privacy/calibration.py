@@ -11,8 +11,8 @@ from common.privacy.events import Mechanism, SampledGaussian
 MOST_NOISE = 2.0**12
 LEAST_NOISE = 2.0**-3
 TOLERANCE = 1e-3
-STEP_AT_MOST = 1e-3
-"""Discretisation while searching; errs towards more noise, by less than a thousandth."""
+STEP_AT_LEAST, STEP_AT_MOST = 1e-5, 1e-3
+"""Discretisation while searching; errs towards more noise, by less than a thousandth from epsilon = 0.01 on."""
 
 
 def noise_multiplier(
@@ -35,7 +35,7 @@ def noise_multiplier(
     PrivacyError
         No noise is enough.
     """
-    step = min(STEP_AT_MOST, epsilon / 1000)
+    step = min(STEP_AT_MOST, max(STEP_AT_LEAST, epsilon / 1000))
 
     def enough(noise: float) -> bool:
         return composed([*before, SampledGaussian(noise, sample_rate, steps)], delta, step=step) <= epsilon

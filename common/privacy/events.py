@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from common.exceptions import PrivacyError
@@ -17,7 +17,12 @@ from common.exceptions import PrivacyError
 if TYPE_CHECKING:
     from dp_accounting import DpEvent
 
-LARGEST_COUNT = 10**9
+LARGEST_COUNT = 10**7
+LEAST_NOISE, MOST_NOISE = 0.01, 1e6
+"""Multipliers: a step with less costs an epsilon of thousands, one with more nothing that could be told."""
+LEAST_RATE = 1e-9
+_DEVIATIONS = 10.0
+"""Of normal noise: rarer is less than exp(-50)."""
 
 
 class Mechanism:
@@ -29,8 +34,22 @@ class Mechanism:
         """Kind and parameters; :func:`from_json` reads them."""
         return {"kind": self.kind, **asdict(self)}  # type: ignore[call-overload]
 
+    @property
+    def times(self) -> int:
+        """How often it is applied."""
+        return 1
+
+    def once(self) -> Mechanism:
+        """Return one application."""
+        return self
+
+    @property
+    def reach(self) -> float:
+        """Largest privacy loss of one application, up to what is rarer than exp(-50)."""
+        raise PrivacyError(f"a mechanism of kind {self.kind} has no bound that could be accounted for")
+
     def event(self) -> DpEvent:
-        """Return dp-accounting's event."""
+        """Return dp-accounting's event of one application."""
         raise PrivacyError(f"a mechanism of kind {self.kind} has no bound that could be accounted for")
 
 
@@ -54,16 +73,33 @@ class SampledGaussian(Mechanism):
     steps: int
 
     def __post_init__(self) -> None:
-        _require(0 < self.noise_multiplier < math.inf, "a noise multiplier is above 0")
-        _require(0 < self.sample_rate <= 1, "a sample rate is above 0 and at most 1")
-        _require(_is_count(self.steps), f"steps are from 1 to {LARGEST_COUNT}")
+        noise, rate = self.noise_multiplier, self.sample_rate
+        _require(LEAST_NOISE <= noise <= MOST_NOISE, f"a noise multiplier is from {LEAST_NOISE:g} to {MOST_NOISE:g}")
+        _require(LEAST_RATE <= rate <= 1, f"a sample rate is from {LEAST_RATE:g} to 1")
+        _require(_is_count(self.steps), f"steps are from 1 to {LARGEST_COUNT:,}")
+
+    @property
+    def times(self) -> int:
+        """The steps."""
+        return self.steps
+
+    def once(self) -> SampledGaussian:
+        """Return one step."""
+        return replace(self, steps=1)
+
+    @property
+    def reach(self) -> float:
+        """Largest loss of a step."""
+        whole = _reach(self.noise_multiplier, 1)
+        if whole > 500:  # where the exponential overflows, the others do not count
+            return max(whole + math.log(self.sample_rate), 1.0)
+        return math.log1p(self.sample_rate * math.expm1(whole))
 
     def event(self) -> DpEvent:
-        """Return the composition of all steps."""
+        """Return a step."""
         from dp_accounting import dp_event as dp
 
-        step = dp.PoissonSampledDpEvent(self.sample_rate, dp.GaussianDpEvent(self.noise_multiplier))
-        return dp.SelfComposedDpEvent(step, self.steps)
+        return dp.PoissonSampledDpEvent(self.sample_rate, dp.GaussianDpEvent(self.noise_multiplier))
 
 
 @dataclass(frozen=True)
@@ -71,7 +107,7 @@ class SampledRecords(Mechanism):
     """DP-SGD that samples and clips records, as it looks to a patient who has several of them.
 
     How many of a patient's records fall into a step is binomial, and so is what the patient contributes.
-    Here for comparison: this project samples and clips patients.
+    Here for comparison: this project samples and clips patients, and no ledger holds one.
 
     Attributes
     ----------
@@ -91,6 +127,20 @@ class SampledRecords(Mechanism):
         SampledGaussian(self.noise_multiplier, self.sample_rate, self.steps)
         _require(_is_count(self.records) and self.records <= 1000, "records a patient are from 1 to 1000")
 
+    @property
+    def times(self) -> int:
+        """The steps."""
+        return self.steps
+
+    def once(self) -> SampledRecords:
+        """Return one step."""
+        return replace(self, steps=1)
+
+    @property
+    def reach(self) -> float:
+        """Largest loss of a step."""
+        return _reach(self.noise_multiplier, self.records)
+
     def event(self) -> DpEvent:
         """Return dp-accounting's mixture of Gaussians, worst case over gradients of one direction."""
         from dp_accounting import dp_event as dp
@@ -99,26 +149,7 @@ class SampledRecords(Mechanism):
         counts = range(n + 1)
         weights = [math.comb(n, k) * q**k * (1 - q) ** (n - k) for k in counts]
         whole = math.fsum(weights)
-        step = dp.MixtureOfGaussiansDpEvent(self.noise_multiplier, [*map(float, counts)], [w / whole for w in weights])
-        return dp.SelfComposedDpEvent(step, self.steps)
-
-
-@dataclass(frozen=True)
-class Gaussian(Mechanism):
-    """Sums over all patients with Gaussian noise, ``count`` of them; parameters as in :class:`SampledGaussian`."""
-
-    kind: ClassVar[str] = "gaussian"
-    noise_multiplier: float
-    count: int = 1
-
-    def __post_init__(self) -> None:
-        SampledGaussian(self.noise_multiplier, 1.0, self.count)
-
-    def event(self) -> DpEvent:
-        """Return the composition of all sums."""
-        from dp_accounting import dp_event as dp
-
-        return dp.SelfComposedDpEvent(dp.GaussianDpEvent(self.noise_multiplier), self.count)
+        return dp.MixtureOfGaussiansDpEvent(self.noise_multiplier, [*map(float, counts)], [w / whole for w in weights])
 
 
 @dataclass(frozen=True)
@@ -128,7 +159,7 @@ class DiscreteLaplace(Mechanism):
     Attributes
     ----------
     epsilon : float
-        Pure, of one table; above 0, at most 1000.
+        Pure, of one table; above 0, at most 100.
     count : int
         How many tables.
     """
@@ -138,14 +169,28 @@ class DiscreteLaplace(Mechanism):
     count: int = 1
 
     def __post_init__(self) -> None:
-        _require(0 < self.epsilon <= 1000, "epsilon is above 0 and at most 1000")
-        _require(_is_count(self.count), f"a count is from 1 to {LARGEST_COUNT}")
+        _require(0 < self.epsilon <= 100, "epsilon is above 0 and at most 100")
+        _require(_is_count(self.count), f"a count is from 1 to {LARGEST_COUNT:,}")
+
+    @property
+    def times(self) -> int:
+        """The tables."""
+        return self.count
+
+    def once(self) -> DiscreteLaplace:
+        """Return one table."""
+        return replace(self, count=1)
+
+    @property
+    def reach(self) -> float:
+        """The loss of every table."""
+        return self.epsilon
 
     def event(self) -> DpEvent:
-        """Return the composition of all tables."""
+        """Return a table."""
         from dp_accounting import dp_event as dp
 
-        return dp.SelfComposedDpEvent(dp.DiscreteLaplaceDpEvent(self.epsilon, 1), self.count)
+        return dp.DiscreteLaplaceDpEvent(self.epsilon, 1)
 
 
 @dataclass(frozen=True)
@@ -155,9 +200,7 @@ class Unprotected(Mechanism):
     kind: ClassVar[str] = "unprotected"
 
 
-_KINDS: dict[str, type[Mechanism]] = {
-    each.kind: each for each in (SampledGaussian, SampledRecords, Gaussian, DiscreteLaplace, Unprotected)
-}
+_KINDS: dict[str, type[Mechanism]] = {each.kind: each for each in (SampledGaussian, DiscreteLaplace, Unprotected)}
 
 
 def from_json(value: Mapping[str, Any]) -> Mechanism:
@@ -179,6 +222,10 @@ def from_json(value: Mapping[str, Any]) -> Mechanism:
 
 def _is_count(value: object) -> bool:
     return type(value) is int and 1 <= value <= LARGEST_COUNT
+
+
+def _reach(noise: float, most: float) -> float:
+    return most * (most + 2 * _DEVIATIONS * noise) / (2 * noise**2)
 
 
 def _require(holds: bool, rule: str) -> None:

@@ -121,10 +121,9 @@ class Ledger:
     def _afford(self, before: Sequence[Mechanism], release: Release) -> None:
         if self.budget.epsilon is None or not (adding := _bounded(release.mechanisms)):
             return
-        spent = accountant.epsilon(_bounded(before), self.budget.delta)
         total = accountant.epsilon([*_bounded(before), *adding], self.budget.delta)
         if total > self.budget.epsilon:
-            left = max(0.0, self.budget.epsilon - spent)
+            left = max(0.0, self.budget.epsilon - accountant.epsilon(_bounded(before), self.budget.delta))
             raise PolicyRefusal(
                 f"this release would bring the privacy spent at this site to epsilon = {accountant.figure(total)} of "
                 f"{self.budget.epsilon:g} at delta = {self.budget.delta:g}; left is {left:.3g}"

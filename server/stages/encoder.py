@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from common.audit.event import Head
 from common.exceptions import ModelError, PlanError, ProtocolError
 from common.local_rule import LocalRule
 from common.network_messages import TrainReply, TrainRequest
 from common.network_stages import EncoderStage
 from common.plan import Repetition
-from server import ledgers, privacy
+from server import privacy
 from server.blobs import Blobs
 from server.results import StageHistory
 from server.stages.encoder_rounds import FinishedRound, best, last_counted
@@ -208,16 +207,11 @@ class _Work:
             },
             TrainReply,
             what=f"{self.stage.name}, {self.repetition}, round {number}",
-            check=lambda site, reply: self._check(site, reply, template, rule),
+            check=lambda _, reply: check(reply, template, rule, self.stage),
             lost=unknown,
         )
         missed = "it missed the statistics, and how many patients it has is unknown"
         return replace(answers, missing={**answers.missing, **dict.fromkeys(unknown, missed)})
-
-    def _check(self, site: str, reply: TrainReply, template: Mapping[str, Tensor], rule: LocalRule) -> None:
-        check(reply, template, rule, self.stage)
-        if reply.ledger_hash:
-            ledgers.witness(self.study.members.courier.log, site, Head(reply.ledger_sequence, reply.ledger_hash))
 
     def _share(self, site: str) -> float:
         return float(self._told(site)) if self.stage.by_patients else 1.0
@@ -250,8 +244,8 @@ def check(reply: TrainReply, template: Mapping[str, Tensor], rule: LocalRule, st
         from_bytes(reply.control, parts)
     elif reply.control:
         raise ProtocolError("train-reply: control variates, which this strategy has none of")
-    if stage.privacy is not None and (reply.training_loss is not None or not reply.ledger_hash):
-        raise ProtocolError("train-reply: an exact loss, or no head of a privacy ledger, where the plan asks for noise")
+    if stage.privacy is not None and reply.training_loss is not None:
+        raise ProtocolError("train-reply: an exact loss, where the plan asks for noise")
     if reply.validation_loss is not None and not stage.validation:
         raise ProtocolError("train-reply: a validation loss, where the plan asks for none")
 

@@ -21,6 +21,7 @@ from common.audit.log import AuditLog
 from common.exceptions import ProtocolError
 from common.messages import NOT_AUDITED, REPLY_TO, Behind
 from common.payload import Header, Payload, Refusal
+from strategies.rounds.heads import told
 
 UNREADABLE = 1002
 """Flower error code of a reply whose content is malformed."""
@@ -79,7 +80,7 @@ class Courier:
     grid : Network
         Flower's connection to the nodes.
     log : AuditLog
-        The coordinator's log; its head travels with every message, the nodes' heads are kept.
+        The coordinator's log; its head travels with every message, those of the nodes' logs and ledgers are kept.
     run : str
         Name of the run, checked in every reply.
     clock, wait : callable
@@ -185,12 +186,14 @@ class Courier:
         replies: dict[int, tuple[Header, Payload]] = {}
         missing: dict[int, str] = {}
         events: list[Event] = []
+        heads: dict[str, Head] = {}
         if self._heads is None:
             self._heads = self.log.witnessed()
         for node, message in arrived.items():
             try:
                 header, body = self._read(requests[node], message)
-                self._check_sender(header, names.get(node), self._heads.get(header.sender))
+                self._check_sender(header, names.get(node))
+                heads |= told(header, body, self._heads)
             except ProtocolError as error:
                 missing[node] = f"invalid reply: {error.public}"[:LONGEST_REASON]
                 site = names.get(node, f"node {node}")
@@ -199,7 +202,6 @@ class Courier:
             replies[node] = header, body
             details = {"run": self.run, "site": header.sender, "kind": body.kind}
             events.append(Event(Kind.MESSAGE_RECEIVED, {**details, "digest": records.content_digest(message.content)}))
-        heads = {header.sender: Head(header.head_sequence, header.head_hash) for header, _ in replies.values()}
         if events:
             self.log.append(*events, witnesses=heads)
         self._heads |= heads
@@ -211,12 +213,8 @@ class Courier:
             raise ProtocolError(f"{failed} (Flower error {message.error.code})")
         return records.decode(message.content, REPLY_TO[type(request)], Behind, Refusal)
 
-    def _check_sender(self, header: Header, expected: str | None, held: Head | None) -> None:
+    def _check_sender(self, header: Header, expected: str | None) -> None:
         if header.run != self.run:
             raise ProtocolError("the reply belongs to another run")
         if expected is not None and header.sender != expected:
             raise ProtocolError("the reply carries another site's name")
-        if held is not None and header.head_sequence < held.sequence:
-            raise ProtocolError("the site's audit log was rolled back: its head is behind one it sent before")
-        if held is not None and header.head_sequence == held.sequence and header.head_hash != held.hash:
-            raise ProtocolError("the site's audit log was rewritten: its head contradicts one it sent before")

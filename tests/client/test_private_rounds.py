@@ -69,12 +69,9 @@ def spent(steps: int) -> float:
 
 def test_a_round_costs_what_dp_accounting_says(open_ward: Any, private_plan: Any) -> None:
     ward = open_ward(policy=POLICY + BUDGET.format(50), follow=private_plan())
-    heads = [trained(ward, round=number) for number in (1, 2)]
+    replies = [trained(ward, round=number) for number in (1, 2)]
     assert ward.site.releases.ledger.spent() == pytest.approx(spent(6), rel=1e-6)
-    head = ward.site.releases.ledger.head()
-    assert (heads[-1].ledger_sequence, heads[-1].ledger_hash) == (head.sequence, head.hash)
-    assert heads[0].ledger_sequence < heads[1].ledger_sequence
-    assert (heads[0].training_loss, heads[0].validation_loss) == (None, None)
+    assert [(one.training_loss, one.validation_loss) for one in replies] == [(None, None)] * 2
 
 
 def test_the_plans_epsilon_is_what_all_its_rounds_cost(open_ward: Any, private_plan: Any) -> None:

@@ -78,7 +78,6 @@ FIELDS: dict[type[Payload], dict[str, st.SearchStrategy[Any]]] = {
     },
     messages.TrainReply: {
         **{"modalities": st.lists(texts, min_size=1, max_size=4), "change": weights, "control": weights},
-        **{"ledger_sequence": counts, "ledger_hash": digests},
         **{name: st.none() | st.floats(0, 1000) for name in ("training_loss", "validation_loss")},
     },
     messages.TrainAloneRequest: network | {"weights": weights},

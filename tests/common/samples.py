@@ -53,7 +53,7 @@ def example(kind: type[Payload]) -> Payload:
             **{"proximal": 0.5, "keeps": "nothing", "controlled": False, "personal": 0.0},
         },
         messages.TrainReply: {
-            **{"modalities": [text], "change": tree, "control": tree, "ledger_sequence": 1, "ledger_hash": digest},
+            **{"modalities": [text], "change": tree, "control": tree},
             **{"training_loss": 0.5, "validation_loss": 0.25},
         },
         messages.TrainAloneRequest: {**network, "weights": tree},

@@ -152,7 +152,7 @@ def test_what_a_stage_cannot_be_trained_on_is_refused_before_training():
 
 
 def reply(**changes) -> TrainReply:
-    fields = {"modalities": ["table"], "change": CHANGE, "control": b"", "ledger_sequence": 1, "ledger_hash": "a" * 64}
+    fields = {"modalities": ["table"], "change": CHANGE, "control": b""}
     return TrainReply(**{**fields, **changes})
 
 
@@ -184,7 +184,6 @@ HEADLESS = pack({name: value for name, value in arrays(CHANGE).items() if not na
         ({"validation_loss": 0.5}, {}, {}),
         ({"training_loss": 0.5}, {}, {"privacy": PRIVACY}),
         ({"validation_loss": 0.5}, {}, {"privacy": PRIVACY}),
-        ({"ledger_hash": ""}, {}, {"privacy": PRIVACY}),
     ],
 )  # fmt: skip
 def test_unsound_replies_are_refused(changes, rule, how):

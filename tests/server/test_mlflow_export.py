@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from client.open_sites import open_site
 from common.exceptions import CheckpointError, ConfigurationError, ModelError
 from common.serialization import digest
 from server.mlflow_export import track
@@ -25,7 +26,7 @@ class Client:
 
     def __init__(self, tracking_uri, registry_uri):
         self.uri, self.experiments, self.runs, self.models = tracking_uri, {}, {}, defaultdict(list)
-        self.logged = SimpleNamespace(metrics=[], params=[], artifacts=[], calls=0)
+        self.logged = SimpleNamespace(metrics=[], params=[], artifacts=[], inputs=[], calls=0)
 
     def get_experiment_by_name(self, name):
         return self.experiments.get(name)
@@ -48,6 +49,9 @@ class Client:
         assert len(params) <= 100
         self.logged.metrics += metrics
         self.logged.params += params
+
+    def log_inputs(self, run, datasets):
+        self.logged.inputs += datasets
 
     def log_artifact(self, run, path, folder=""):
         self.logged.artifacts.append((path.rpartition("/")[2], folder))
@@ -83,7 +87,11 @@ def client(monkeypatch):
 
     exceptions = SimpleNamespace(MlflowException=MlflowException)
     entities = SimpleNamespace(
-        Metric=lambda key, value, time, step: (key, value, step), Param=lambda key, value: (key, value)
+        Metric=lambda key, value, time, step: (key, value, step),
+        Param=lambda key, value: (key, value),
+        Dataset=lambda **told: told,
+        DatasetInput=lambda told, tags: told,
+        InputTag=lambda key, value: (key, value),
     )
     fake = SimpleNamespace(MlflowClient=opened, entities=entities, exceptions=exceptions)
     monkeypatch.setitem(sys.modules, "mlflow", fake)
@@ -102,6 +110,12 @@ def test_a_run_is_exported_whole(trial, client):
     assert run.tags["fedward.plan"] == found.plan_digest
     assert run.tags["fedward.metrics"] == digest((one.folder / "metrics.json").read_bytes())
     assert len(run.tags["fedward.schema"]) == 64
+    told = {one["name"]: one["digest"] for one in client.logged.inputs}
+    assert set(told) == {site.name for site in found.sites}
+    assert all(run.tags[f"fedward.data.{site}"].startswith(known) for site, known in told.items())
+    assert len(set(told.values())) == len(told)
+    opened = {str(e.event.details.get("digest")) for f in one.files.values() for e in open_site(f).audit.entries()}
+    assert opened.isdisjoint(run.tags.values()), "what stands for the data themselves stays at the sites"
     metrics = {(key, step): value for key, value, step in client.logged.metrics}
     assert len(metrics) == len(client.logged.metrics)
     for stage in found.stages:
@@ -174,7 +188,13 @@ def test_mlflow_itself_takes_it(trial):
     assert overall == {name: run.data.metrics[f"auroc/{name}/{OVERALL}"] for name in overall}
     history = client.get_metric_history(done.run, "fedxgb_cyclic/seed7/fold0/overall/held_out_loss")
     assert [each.value for each in history] == [each.held_out_loss for each in found.stages[1].rounds]
+    inputs = {each.dataset.name: each.dataset for each in run.inputs.dataset_inputs}
+    assert set(inputs) == {site.name for site in found.sites}
+    for site, data in inputs.items():
+        assert (len(data.digest), data.source) == (36, one.plan.data.source_of(site))
+        assert run.data.tags[f"fedward.data.{site}"].startswith(data.digest)
     (version,) = client.search_model_versions(f"name = '{one.plan.name}.fedxgb_bagging'")
     assert version.tags["digest"] == found.models[0].digest
+    assert (int(version.version), version.tags["plan"]) == (1, found.plan_digest)
     stored = client.download_artifacts(done.run, f"models/{found.models[0].file}")
     assert digest(Path(stored).read_bytes()) == found.models[0].digest

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 
+from client import answering
 from client.cohorts import loading
-from client.handlers import train as handler
 from client.open_sites import close_sites, open_site
 from client.training.gradient import train
 from client.training.local_state import chain_of
@@ -21,6 +21,7 @@ from client.training.network_rounds import divide, schedule
 from common import seeding
 from common.audit.event import Kind
 from common.audit.log import AuditLog
+from common.network_messages import TrainReply
 from common.networks.building import build
 from common.networks.sharing import kept
 from common.plan import from_json, read
@@ -186,16 +187,15 @@ def test_a_site_that_cannot_afford_a_round_refuses_and_the_others_go_on(prepared
 def test_a_ledger_that_was_put_back_is_left_out(prepared, small_plan, monkeypatch):
     plan = small_plan({"sites.on_missing": "continue", "stages": stages(stage("net", rounds=3, privacy=PRIVACY))})
     simulation = prepared(plan)
-    undisturbed, first = handler._private_round, {}
+    undisturbed, heads = answering._pack, []
 
-    def put_back(site, plan, stage_, examples, network, request):
-        reply = undisturbed(site, plan, stage_, examples, network, request)
-        if site.name != "hospital-3":
-            return reply
-        head = first.setdefault("head", {"ledger_sequence": reply.ledger_sequence, "ledger_hash": reply.ledger_hash})
-        return reply.model_copy(update=head if request.round == 3 else {})
+    def put_back(site, run, body, ledger):
+        if site.name == "hospital-3" and isinstance(body, TrainReply):
+            heads.append(ledger)
+            ledger = heads[0] if len(heads) == 3 else ledger
+        return undisturbed(site, run, body, ledger)
 
-    monkeypatch.setattr(handler, "_private_round", put_back)
+    monkeypatch.setattr(answering, "_pack", put_back)
     rounds = simulate(simulation).stages[0].rounds
     assert [("hospital-3" in one.sites) for one in rounds] == [True, True, False]
     assert "put back to an earlier state" in rounds[2].missing["hospital-3"]

@@ -40,15 +40,6 @@ class Description:
     parameters: int
     flops: int
 
-    def __str__(self) -> str:
-        """One line."""
-        takes = " ".join("x".join(map(str, ("n", *one))) for one in self.takes)
-        valid = "valid" if self.private else "not valid"
-        return (
-            f"{self.name}: {self.input} {takes} -> n x {self.width}; {self.parameters:,} parameters, "
-            f"{self.flops / 1e6:,.1f} MFLOP a row, {valid} under DP"
-        )
-
 
 def describe(name: str, shape: Shape, settings: Settings) -> Description:
     """Build the encoder of that name once and count.

@@ -18,7 +18,7 @@ from common.crypto import keys
 from common.exceptions import PrivacyError
 from common.plan import read
 from common.privacy.accountant import epsilon, figure
-from common.privacy.events import DiscreteLaplace, Gaussian, SampledGaussian, SampledRecords, Unprotected
+from common.privacy.events import DiscreteLaplace, SampledGaussian, Unprotected
 from common.privacy.ledger import Budget, Ledger
 from common.serialization import digest
 
@@ -138,8 +138,6 @@ def test_a_ledger_that_was_put_back_is_told(used: Path, tmp_path: Path) -> None:
     ("one", "words"),
     [
         (TRAINING, "DP-SGD, 60 steps, 2 % of patients each, noise 1.2"),
-        (SampledRecords(1.0, 0.01, 1000, 5), "DP-SGD by record, 1,000 steps, 1 % each, noise 1, 5 a patient"),
-        (Gaussian(3.0), "Gaussian, noise 3"),
         (DiscreteLaplace(0.5, 40), "discrete Laplace, epsilon 0.5, 40 times"),
         (Unprotected(), "no noise"),
     ],
