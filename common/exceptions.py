@@ -95,7 +95,7 @@ class DataError(FedwardError):
             f"{place}: {problem}" + (f"; {fix}" if fix else ""),
             public=f"DataError in table {file}" + (f", field '{field}'" if field else ""),
         )
-        self.problem, self.file, self.row, self.field = problem, file, row, field
+        self.problem, self.file, self.row, self.field, self.fix = problem, file, row, field, fix
 
     @property
     def reason(self) -> str:

@@ -97,7 +97,9 @@ class EncoderStage(Part):
     look at what a round ended with when the next begins, so the last round is never chosen unless it is the only one.
     ``steps`` is the most steps of a series or visits a network looks at, ``size`` the sides of films in pixels.
     Encoders of the ``frozen`` modalities stay as they are; ``pretrained`` says which weights some of these have, by the
-    digest that ``fedward-client weights`` tells. Every site has its own file of them: they do not travel.
+    digest that ``fedward-client weights`` tells. Every site has its own file of them: they do not travel. ``adapters``
+    are small layers inside frozen encoders of films and volumes that are trained and travel with the head, of so many
+    channels. A resting encoder's embeddings are computed once; with adapters it runs forwards and backwards each step.
     """
 
     kind: Literal["encoder"]
@@ -105,6 +107,7 @@ class EncoderStage(Part):
     encoders: Annotated[dict[InputModality, Module], Field(min_length=1)]
     frozen: tuple[InputModality, ...] = ()
     pretrained: dict[InputModality, Digest] = Field(default_factory=dict)
+    adapters: Annotated[int, Field(ge=0, le=256)] = 0
     width: Annotated[int, Field(ge=8, le=1024, multiple_of=8)] = 64
     layers: Annotated[int, Field(ge=1, le=12)] = 1
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
@@ -125,6 +128,8 @@ class EncoderStage(Part):
             raise ValueError("'frozen' lists modalities of 'encoders', each once")
         if not set(self.pretrained) <= set(self.frozen):
             raise ValueError("'pretrained' weights do not travel: their modalities are 'frozen'")
+        if self.adapters and not self.adapted:
+            raise ValueError("'adapters' stand inside 'frozen' encoders of images or volumes, and there is none")
         if self.patience is not None and not self.validation:
             raise ValueError("'patience' needs 'validation', a part of the patients to look at")
         if self.privacy is not None and self.validation:
@@ -136,6 +141,12 @@ class EncoderStage(Part):
         if self.strategy == "scaffold" and self.privacy is not None:
             raise ValueError("'scaffold' tells a second vector a round; it cannot be combined with 'privacy'")
         return self
+
+    @property
+    def adapted(self) -> frozenset[InputModality]:
+        """Modalities whose encoders have adapters."""
+        both: frozenset[InputModality] = frozenset(("images", "volumes"))
+        return both & set(self.frozen) if self.adapters else frozenset()
 
     @property
     def by_patients(self) -> bool:

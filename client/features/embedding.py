@@ -129,8 +129,6 @@ class _Work:
         starts = range(0, len(rows), self._size)
         batches = ahead(self._read, (rows[start : start + self._size] for start in starts), workers=1)
         for start, batch in zip(starts, batches, strict=True):
-            if isinstance(batch, Exception):
-                raise batch
             tensors, has = batch
             place = slice(start, start + len(has))
             present[place] = has

@@ -1,4 +1,4 @@
-"""Films or volumes: files read by several threads ahead of their use, and kept in memory as far as there is room.
+"""Films or volumes: files decoded in several processes, and kept in memory as far as there is room.
 
 A file that is damaged or missing leaves its rows without the modality; how many, and why, goes to the site's own log.
 One that the machine refuses to read is an error: what is kept must not depend on how a disk or a permission was once.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from importlib.metadata import version
@@ -22,7 +22,9 @@ from torch import Tensor
 from client.cohorts.modalities import Films
 from client.datasets.reading import progress
 from client.features.shelf import Kept, Shelf
-from client.preprocessing.ahead import ahead, cores
+from client.preprocessing import sixteen_bits
+from client.preprocessing.ahead import cores
+from client.preprocessing.decoding import Decoding, decoded
 from common.clinical.records import NONE
 from common.encoders.base import Shape
 from common.exceptions import ConfigurationError, DataError
@@ -34,7 +36,6 @@ ROOM = 4 << 30
 """Bytes of pixels kept in memory: 40,000 films of 224 pixels a side. Others are read again for every batch."""
 _SHARD = 16 << 20
 """Bytes of pixels that are kept as one file."""
-_LARGEST = np.iinfo(np.int16).max
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,8 @@ class Reading:
         Such as "films", for messages.
     shape : Shape
         Of one, without the channel.
-    prepare : callable
-        Path and the source's row in, float32 of the extent out (DataError); safe in threads.
+    decoding : Decoding
+        What becomes of a file: int16 of the shape.
     steps : int
         What a difference of 1 is told by in 16 bits.
     made_by : tuple of str
@@ -57,7 +58,7 @@ class Reading:
 
     what: str
     shape: Shape
-    prepare: Callable[[Path, int], NDArray[np.float32]]
+    decoding: Decoding
     steps: int
     made_by: tuple[str, ...]
 
@@ -114,10 +115,10 @@ class PixelInput:
         values = np.zeros((len(rows), *self.shape.extent), np.float32)
         memory = self._memory
         held = (files != NONE) & (files < len(memory.values))
-        values[held] = memory.values[files[held]] / np.float32(self._reading.steps)
+        values[held] = sixteen_bits.restored(memory.values[files[held]], self._reading.steps)
         beyond = np.flatnonzero(self.present[rows] & ~held)
         if len(beyond):
-            values[beyond] = self._read(files[beyond]).values / np.float32(self._reading.steps)
+            values[beyond] = sixteen_bits.restored(self._read(files[beyond]).values, self._reading.steps)
         return (torch.from_numpy(values[:, None]),)
 
     def read(self, rows: NDArray[np.int64]) -> tuple[tuple[Tensor, ...], NDArray[np.bool_]]:
@@ -126,7 +127,7 @@ class PixelInput:
         wanted = np.flatnonzero(files != NONE)
         found = self._read(files[wanted])
         values = np.zeros((len(rows), *self.shape.extent), np.float32)
-        values[wanted] = found.values / np.float32(self._reading.steps)
+        values[wanted] = sixteen_bits.restored(found.values, self._reading.steps)
         present = np.zeros(len(rows), np.bool_)
         present[wanted] = found.present
         return (torch.from_numpy(values[:, None]),), present
@@ -168,14 +169,15 @@ class PixelInput:
         return Kept(values, present)
 
     def _read(self, files: NDArray[np.int64]) -> Kept:
-        listed = [(str(self._films.path[at]), int(self._films.row[at])) for at in self._files[files]]
+        listed = [(self._folder / str(self._films.path[at]), int(self._films.row[at])) for at in self._files[files]]
         values, present = np.zeros((len(files), *self.shape.extent), np.int16), np.zeros(len(files), np.bool_)
         wrong: Counter[str] = Counter()
-        for place, outcome in enumerate(ahead(self._prepared, listed, cores())):
+        for place, outcome in enumerate(decoded(self._reading.decoding, listed, cores())):
             if isinstance(outcome, DataError):
+                self._require_reachable(*listed[place])
                 wrong[outcome.reason] += 1
             else:
-                values[place], present[place] = outcome, True
+                values[place], present[place] = outcome.reshape(self.shape.extent), True
         for reason, times in wrong.items():
             log.warning("%s left out: %d, %s", self._reading.what, times, reason)
         return Kept(values, present)
@@ -191,12 +193,3 @@ class PixelInput:
         except OSError as error:
             told = f"{self._reading.what}, row {row}: cannot be read: {error.strerror}; no row is left out for that"
             raise ConfigurationError(told) from None
-
-    def _prepared(self, film: tuple[str, int]) -> NDArray[np.int16]:
-        path, row = film
-        try:
-            pixels = self._reading.prepare(self._folder / path, row) * self._reading.steps
-        except DataError:
-            self._require_reachable(self._folder / path, row)
-            raise
-        return np.clip(np.rint(pixels), -_LARGEST, _LARGEST).astype(np.int16).reshape(self.shape.extent)

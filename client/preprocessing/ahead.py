@@ -1,4 +1,4 @@
-"""Work on items side by side, a few ahead of their use: for decoding, whose libraries let other threads run."""
+"""Work on items side by side, a few ahead of their use: where the work waits, or lets other threads run."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
-
-from common.exceptions import DataError
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -19,8 +17,8 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def ahead(work: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R | DataError]:
-    """Yield the outcome of each item, in their order: what the work gave, or the DataError it raised.
+def ahead(work: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
+    """Yield what the work gives of each item, in their order; what it raises comes in the item's place.
 
     Parameters
     ----------
@@ -30,18 +28,11 @@ def ahead(work: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[
     workers : int
         Threads. No more than twice as many outcomes wait at a time.
     """
-
-    def attempt(item: T) -> R | DataError:
-        try:
-            return work(item)
-        except DataError as error:
-            return error
-
-    waiting: deque[Future[R | DataError]] = deque()
+    waiting: deque[Future[R]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         try:
             for item in items:
-                waiting.append(pool.submit(attempt, item))
+                waiting.append(pool.submit(work, item))
                 if len(waiting) >= 2 * workers:
                     yield waiting.popleft().result()
             while waiting:

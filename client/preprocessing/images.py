@@ -1,16 +1,16 @@
 """From a film's file to what a model takes: decoded, made square, scaled, in one of two conventions.
 
 Deterministic: a film's tensor depends on its bytes and the :class:`Form` alone, whatever the number
-of workers. A film that cannot be used is told by its row, never by its path, and leaves the others alone.
+of processes. A film that cannot be used is told by its row, never by its path, and leaves the others alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,9 @@ from PIL import Image
 
 from client.datasets.reading import pictures
 from client.datasets.reading.pictures import Picture
-from client.preprocessing.ahead import ahead
+from client.preprocessing import sixteen_bits
 from client.preprocessing.contrast import equalise
+from client.preprocessing.decoding import Decoding, Outcome, decoded
 from common.exceptions import DataError
 
 _DECODING_GAP, _MEANS_GAP = 2, 3.0
@@ -89,8 +90,6 @@ class Batch:
 def prepare(path: Path, row: int, form: Form) -> NDArray[np.float32]:
     """Read one film; (c, size, size) float32.
 
-    Depends on nothing else, and it, what it takes, gives and raises can be pickled: worker processes may run it.
-
     Parameters
     ----------
     path : Path
@@ -104,6 +103,18 @@ def prepare(path: Path, row: int, form: Form) -> NDArray[np.float32]:
         The film cannot be read; see :func:`client.datasets.reading.pictures.read`.
     """
     return convert(pictures.read(path, row, _DECODING_GAP * form.size), form)
+
+
+def decode(path: Path, row: int, *, steps: int = 0, **form: Any) -> NDArray[Any]:
+    """Read one film into the form of these parts, with ``steps`` in 16 bits: what :func:`decoding` names."""
+    pixels = prepare(path, row, Form(**form))
+    return sixteen_bits.stored(pixels, steps) if steps else pixels
+
+
+def decoding(form: Form, steps: int = 0) -> Decoding:
+    """Tell how films are decoded in other processes, with ``steps`` in 16 bits; see :func:`prepare`."""
+    told = {**asdict(form), "steps": steps}
+    return Decoding("film", decode, told, form.shape, np.int16 if steps else np.float32)
 
 
 def convert(picture: Picture, form: Form) -> NDArray[np.float32]:
@@ -131,8 +142,7 @@ def batches(
     size : int
         Films a batch, those refused included.
     workers : int
-        Threads; decoding and scaling run side by side. No more than twice as many films are ever
-        decoded ahead.
+        Processes; see :func:`client.preprocessing.decoding.decoded`.
 
     Yields
     ------
@@ -159,11 +169,9 @@ def unreadable(
 
 def _outcomes(
     folder: Path, paths: NDArray[np.str_], rows: NDArray[np.int64], form: Form, workers: int
-) -> Iterator[NDArray[np.float32] | DataError]:
-    def read(film: tuple[str, int]) -> NDArray[np.float32]:
-        return prepare(folder / film[0], film[1], form)
-
-    return ahead(read, zip(paths.tolist(), rows.tolist(), strict=True), workers)
+) -> Iterator[Outcome]:
+    films = [(folder / path, row) for path, row in zip(paths.tolist(), rows.tolist(), strict=True)]
+    return decoded(decoding(form), films, workers)
 
 
 def _square(picture: Picture, form: Form) -> NDArray[np.float32]:

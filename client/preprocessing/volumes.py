@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from nibabel.spaces import vox2out_vox
@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import affine_transform
 
 from client.datasets.reading.nifti import FILE, LIMIT, Volume, read_volume
+from client.preprocessing import sixteen_bits
+from client.preprocessing.decoding import Decoding
 from common.exceptions import DataError
 
 Plane = Literal["axial", "coronal", "sagittal"]
@@ -50,7 +52,6 @@ def prepare(path: Path, row: int, form: Form) -> NDArray[np.float32]:
     """Read one volume, of a series the first; (slices, size, size) float32.
 
     The voxels that are not 0 have mean 0 and standard deviation 1, without bounds; what surrounds them has one value.
-    Depends on nothing else: worker processes may run it.
 
     Parameters
     ----------
@@ -70,6 +71,16 @@ def prepare(path: Path, row: int, form: Form) -> NDArray[np.float32]:
     except DataError as error:
         raise DataError(error.problem, file="volume", row=row, field=error.field) from None
     return slices(volume, form.plane, np.linspace(0, 1, form.slices + 2)[1:-1].tolist())
+
+
+def decode(path: Path, row: int, *, steps: int, **form: Any) -> NDArray[np.int16]:
+    """Read one volume into the form of these parts, in 16 bits: what :func:`decoding` names."""
+    return sixteen_bits.stored(prepare(path, row, Form(**form)), steps)
+
+
+def decoding(form: Form, steps: int) -> Decoding:
+    """Tell how volumes are decoded in other processes, in 16 bits; see :func:`prepare`."""
+    return Decoding("volume", decode, {**asdict(form), "steps": steps}, form.shape, np.int16)
 
 
 def fit(volume: Volume, plane: Plane, size: int) -> Volume:

@@ -34,7 +34,7 @@ def prepare(site: Site, plan: Plan, stage: EncoderStage, seed: int, fold: int) -
 def ready(
     examples: Examples, network: Network, stage: EncoderStage, read: Read, means: Means
 ) -> tuple[Examples, Network]:
-    """Fill frozen encoders and embed what goes into them; errors as of :func:`prepare`.
+    """Fill frozen encoders, and embed what goes into those without adapters; errors as of :func:`prepare`.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def ready(
     if stage.privacy is not None:  # or one patient's film would decide how all are embedded, which no noise covers
         means = means._replace(runtimes=Runtimes(None))
     inputs: dict[str, Input] = dict(examples.inputs)
-    for modality in stage.frozen:
+    for modality in sorted(network.frozen):
         inputs[modality] = EmbeddedInput(*embed(examples, network, modality, *means))
         network.take_embeddings(modality)
     return replace(examples, inputs=inputs), network

@@ -85,7 +85,8 @@ class Settings:
 class Embedder(Protocol):
     """A module that embeds: ``forward(*inputs)`` gives (n, width) float32, finite, rows independent in evaluation.
 
-    One whose weights can become exactly zero also has ``shrink(amount)``, a proximal step; see ``tabular``.
+    One whose weights can become exactly zero also has ``shrink(amount)``, a proximal step; see ``tabular``. One of
+    films or volumes has ``levels``: names of layers that adapters may stand behind, with their channels.
     """
 
     width: int

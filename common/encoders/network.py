@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from common import seeding
 from common.encoders.base import Settings, Shape, find
+from common.encoders.parts.adapters import Adapted
 from common.encoders.parts.randomness import seeded
 from common.exceptions import ModelError
 
@@ -29,12 +30,15 @@ class Part:
     settings : Settings
     frozen : bool
         Whether its weights stay as they are.
+    adapters : int
+        Channels of trained adapters inside a frozen encoder; 0 for none.
     """
 
     encoder: str
     shape: Shape
     settings: Settings
     frozen: bool = False
+    adapters: int = 0
 
 
 class _Given(nn.Module):
@@ -60,7 +64,8 @@ class Network(nn.Module):
     labels : int
         k.
     frozen : collection of str
-        Modalities whose encoders stay as they are, in evaluation mode even while the rest trains.
+        Modalities whose encoders stay as they are, in evaluation mode even while the rest trains; not those with
+        adapters, which are trained.
     """
 
     def __init__(self, encoders: Mapping[str, nn.Module], labels: int, frozen: frozenset[str] = frozenset()) -> None:
@@ -105,7 +110,8 @@ class Network(nn.Module):
     @staticmethod
     def _whole(encoder: nn.Module) -> bool:
         """Tell whether absent rows may pass through: not where they would enter a batch's statistics."""
-        return not any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in encoder.modules())
+        normalisations = nn.modules.batchnorm._BatchNorm
+        return not any(isinstance(module, normalisations) and module.training for module in encoder.modules())
 
     def train(self, mode: bool = True) -> Network:
         """Set the mode of all but frozen encoders, whose statistics and dropout rest."""
@@ -125,6 +131,17 @@ class Network(nn.Module):
         if modality not in self.frozen:
             raise ModelError(f"the encoder of {modality} is trained: its embeddings do not stay as they are")
         self.encoders[modality] = _Given(self.widths[modality])
+
+    @property
+    def resting(self) -> tuple[str, ...]:
+        """What the state dict's names of all that stays as it is begin with."""
+        inside = (f"encoders.{name}.backbone." for name, encoder in self._items() if isinstance(encoder, Adapted))
+        return *(f"encoders.{name}." for name in sorted(self.frozen)), *inside
+
+    def backbone(self, modality: str) -> nn.Module:
+        """Return an encoder without its adapters."""
+        encoder = self.encoders[modality]
+        return encoder.backbone if isinstance(encoder, Adapted) else encoder
 
     def modules_of(self, modality: str) -> tuple[str, ...]:
         """List the state dict's names that belong to a modality; they begin with ``encoders.<modality>.``."""
@@ -153,5 +170,9 @@ def assemble(parts: Mapping[str, Part], labels: int, seed: int) -> Network:
     for modality, part in parts.items():
         with seeded(seeding.seed(seed, "encoder", modality)):
             encoders[modality] = find(part.encoder).build(part.shape, part.settings)
+        if part.adapters:
+            with seeded(seeding.seed(seed, "adapters", modality)):
+                encoders[modality] = Adapted(encoders[modality], part.adapters)
+    frozen = frozenset(name for name, part in parts.items() if part.frozen and not part.adapters)
     with seeded(seeding.seed(seed, "head")):
-        return Network(encoders, labels, frozenset(name for name, part in parts.items() if part.frozen))
+        return Network(encoders, labels, frozen)

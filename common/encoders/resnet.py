@@ -23,6 +23,7 @@ class ResNet(nn.Module):
         super().__init__()
         self.width = settings.width
         self.body = Residuals(nn.Conv2d, settings.width, settings.layers, settings.dropout)
+        self.levels = {f"body.{name}": channels for name, channels in self.body.levels.items()}
 
     def forward(self, film: Tensor) -> Tensor:
         """Embed films; see :mod:`common.encoders.base`."""

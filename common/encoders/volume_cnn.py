@@ -22,6 +22,7 @@ class VolumeCnn(nn.Module):
         super().__init__()
         self.width = settings.width
         self.body = Residuals(nn.Conv3d, settings.width, settings.layers, settings.dropout)
+        self.levels = {f"body.{name}": channels for name, channels in self.body.levels.items()}
 
     def forward(self, volume: Tensor) -> Tensor:
         """Embed volumes; see :mod:`common.encoders.base`."""

@@ -36,7 +36,13 @@ def build(stage: EncoderStage, columns: Mapping[str, Sequence[str]], labels: int
     require(stage)
     settings = Settings(stage.width, stage.layers, stage.dropout)
     parts: dict[str, Part] = {
-        modality: Part(name, _shape(stage, modality, columns), settings, modality in stage.frozen)
+        modality: Part(
+            name,
+            _shape(stage, modality, columns),
+            settings,
+            frozen=modality in stage.frozen,
+            adapters=stage.adapters if modality in stage.adapted else 0,
+        )
         for modality, name in stage.encoders.items()
     }
     return assemble(parts, labels, seeding.seed(seed, "network", stage.name, fold))
@@ -60,6 +66,8 @@ def require(stage: EncoderStage) -> None:
                 "that there is no gradient of her own to be clipped; take one without batch statistics, or say that "
                 f"{modality} are 'frozen': then it stays as it is"
             )
+        if modality in stage.adapted and hasattr(encoder, "COLUMNS"):
+            raise PlanError(f"stage {stage.name}: with 'adapters' the findings of {name} would be findings no more")
     if stage.training.l1 and "table" not in set(stage.encoders) - set(stage.frozen):
         raise PlanError(f"stage {stage.name}: 'training.l1' is for the encoder of a table, and it trains none")
 

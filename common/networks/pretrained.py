@@ -52,7 +52,7 @@ def load_pretrained(network: Network, stage: EncoderStage, read: Read) -> None:
         The weights are not the encoder's, or have another digest.
     """
     for modality, wanted in stage.pretrained.items():
-        name, encoder = stage.encoders[modality], network.encoders[modality]
+        name, encoder = stage.encoders[modality], network.backbone(modality)
         fill(name, encoder, read(name))
         if (found := digest(encoder.state_dict())) != wanted:
             raise ModelError(f"stage {stage.name} needs weights of {name} with digest {wanted}, these have {found}")

@@ -22,12 +22,12 @@ _COLUMNS = "head.weight"
 
 
 def learnt(network: Network) -> dict[str, Tensor]:
-    """Everything training changes: parameters that are not frozen, and running statistics of normalisations."""
-    frozen = tuple(f"encoders.{modality}." for modality in network.frozen)
+    """Everything training changes: parameters that do not rest, and running statistics of normalisations."""
+    resting = network.resting
     return {
         name: value
         for name, value in network.state_dict().items()
-        if value.dtype == torch.float32 and not (frozen and name.startswith(frozen))
+        if value.dtype == torch.float32 and not name.startswith(resting)
     }
 
 

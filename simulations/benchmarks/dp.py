@@ -41,6 +41,7 @@ class Case:
     batch: int
     shape: tuple[int, ...]
     frozen: bool = False
+    adapters: int = 0
     aim: float | None = None
 
     @property
@@ -51,6 +52,7 @@ class Case:
 
 CASES: Mapping[str, Case] = {
     "frozen DenseNet-121, head": Case("densenet121", 8, (224, 224), frozen=True, aim=1.2),
+    "frozen DenseNet-121, adapters": Case("densenet121", 8, (224, 224), frozen=True, adapters=16, aim=1.2),
     "DenseNet-121, GroupNorm": Case("densenet121_group_norm", 8, (224, 224), aim=2.1),
     "LSTM": Case("lstm", 64, (48, 37)),
     "state space model": Case("ssm", 64, (200, 37)),
@@ -139,7 +141,7 @@ def _shape(case: Case) -> Shape:
 def _network(case: Case) -> Network:
     from common.encoders.network import Part, assemble
 
-    part = Part(case.encoder, _shape(case), Settings(64, 1, 0.0), case.frozen)
+    part = Part(case.encoder, _shape(case), Settings(64, 1, 0.0), case.frozen, case.adapters)
     return assemble({"input": part}, labels=1, seed=1)
 
 

@@ -3,7 +3,7 @@
 The usual way is torchxrayvision's, here with the same calls: decode the whole film, bring it to [-1024, 1024], crop
 the centre, scikit-image's ``resize``, then the network in single precision. Ours is what a site does with a frozen
 encoder, encrypted shelf included; making the encoder ready, once an extraction, is told apart. The network has random
-weights, its normalisation the statistics of some of the films. Both ways run in this process, in turns.
+weights, its normalisation the statistics of some of the films. Both ways run in turns; ours decodes in other processes.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Synthetic films of a detector's size (2,500 x 3,000) as JPEG and as 12-bit DICOM become tensors of 224 x 224 in
 [-1024, 1024]. The straightforward way is Pillow's or pydicom's full decode and what scikit-image's
 ``resize(..., anti_aliasing=True)`` computes by default, here with the same two SciPy functions that it
-calls: a Gaussian filter, then linear interpolation. Both ways run in this process, in turns.
+calls: a Gaussian filter, then linear interpolation. Both ways run in turns, ours in processes of its own.
 """
 
 from __future__ import annotations

@@ -28,6 +28,7 @@ def test_it_prints_the_figures_it_returns():
         "small series": dp.Case("lstm", 4, (5, 2), aim=1e-9),
         "irregular series": dp.Case("ssm", 4, (5, 2)),
         "frozen films": dp.Case("densenet121", 2, (32, 32), frozen=True),
+        "adapted films": dp.Case("densenet121", 2, (32, 32), frozen=True, adapters=4),
     }
     found = dp.run(console, cases, repeats=1)
     text = console.export_text()

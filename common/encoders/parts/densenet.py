@@ -57,6 +57,7 @@ class DenseNet(nn.Module):
     def __init__(self, norm: Norm, dropout: float) -> None:
         super().__init__()
         self.width = WIDTH
+        self.levels: dict[str, int] = {}
         layers: OrderedDict[str, nn.Module] = OrderedDict(
             conv0=nn.Conv2d(1, _FIRST, 7, stride=2, padding=3, bias=False),
             norm0=norm(_FIRST),
@@ -71,6 +72,7 @@ class DenseNet(nn.Module):
             if number < len(_BLOCKS):
                 layers[f"transition{number}"] = Transition(maps, norm)
                 maps //= 2
+            self.levels[f"features.{next(reversed(layers))}"] = maps
         layers["norm5"] = norm(maps)
         self.features = nn.Sequential(layers)
         for layer in self.modules():

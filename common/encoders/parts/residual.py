@@ -41,11 +41,13 @@ class Residuals(nn.Module):
         super().__init__()
         stages = [max(8, width // 4), max(8, width // 2), width]
         given = stages[0]
+        self.levels: dict[str, int] = {}
         layers: list[nn.Module] = [kind(1, given, 3, 2, 1, bias=False)]
         for stage, channels in enumerate(stages):
             for block in range(blocks):
                 layers.append(Residual(kind, given, channels, stride=2 if stage and not block else 1))
                 given = channels
+            self.levels[f"layers.{len(layers) - 1}"] = channels
         self.layers = nn.Sequential(*layers, group_norm(width))
         self.finish = nn.Sequential(nn.Dropout(dropout), nn.Linear(width, width), nn.LayerNorm(width))
         for layer in self.modules():

@@ -14,7 +14,7 @@ from PIL import Image  # noqa: E402
 from client.cohorts.modalities import Films  # noqa: E402
 from client.features import embedding  # noqa: E402
 from client.features.embedding import Means, embed, embed_all, features_of  # noqa: E402
-from client.features.runtimes import Runtimes  # noqa: E402
+from client.features.runtimes import Runtimes, candidates, cosine  # noqa: E402
 from client.features.shelf import Shelf  # noqa: E402
 from client.inputs.embedded import EmbeddedInput  # noqa: E402
 from client.inputs.images import film_input  # noqa: E402
@@ -35,9 +35,9 @@ ROWS = 7
 """The last but one row has no film, the last a broken one."""
 
 
-def network(seed: int = 1, *, frozen: bool = True) -> Network:
+def network(seed: int = 1, *, frozen: bool = True, adapters: int = 0) -> Network:
     parts = {
-        "images": Part("resnet", Shape(1, (SIZE, SIZE)), Settings(16, 1, 0.5), frozen),
+        "images": Part("resnet", Shape(1, (SIZE, SIZE)), Settings(16, 1, 0.5), frozen, adapters),
         "table": Part("tabular", Shape(2), Settings(8), frozen),
     }
     return assemble(parts, 1, seed)
@@ -88,6 +88,25 @@ def test_against_the_encoder_row_by_row(
             expected = built.encoders["images"](film)[0].numpy()
         assert np.abs(values[row] - expected).max() < 1e-3 * np.abs(expected).max()
     assert not values[FILMS:].any()
+
+
+def test_adapters_have_a_part_in_what_is_embedded_and_kept(examples: Examples, tmp_path: Path) -> None:
+    resting, _ = embedded(examples, network(), tmp_path)
+    built = network(adapters=4)
+    first, _ = embedded(examples, built, tmp_path)
+    assert np.array_equal(first, resting)
+    with torch.no_grad():
+        for adapter in built.encoders["images"].adapters:
+            adapter.up.weight.fill_(0.1)
+    adapted, _ = embedded(examples, built.eval(), tmp_path)
+    films = torch.stack([torch.from_numpy(prepare(tmp_path / f"{n}.png", 1, Form(size=SIZE))) for n in range(FILMS)])
+    with torch.inference_mode():
+        expected = built.encoders["images"](films).numpy()
+    assert np.abs(adapted[:FILMS] - expected).max() < 1e-3 * np.abs(expected).max()
+    assert np.abs(adapted[:FILMS] - resting[:FILMS]).max() > 0.02 * np.abs(expected).max()
+    ways = candidates(built.encoders["images"], (films,), CPU, 0.0)
+    assert ways
+    assert all(cosine(expected, way()((films,))) > 0.99 for way in ways.values())
 
 
 def test_the_rest_of_a_killed_extraction_is_computed_alone(

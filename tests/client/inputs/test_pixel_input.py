@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 from dataclasses import replace
@@ -137,18 +136,11 @@ def test_versions_and_code_are_told() -> None:
     assert pixels.made_by((code,), ("pillow",)) == (digest(code.read_bytes()), version("pillow"))
 
 
-def test_a_film_that_the_machine_refuses_is_no_damaged_film(
-    films: Films, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    honest = Path.open
-
-    def refusing(path: Path, *mode: str, **rest: object) -> object:
-        if path.name == "1.png":
-            raise PermissionError(errno.EACCES, "Permission denied")
-        return honest(path, *mode, **rest)  # type: ignore[call-overload]
-
-    monkeypatch.setattr(Path, "open", refusing)
-    with pytest.raises(ConfigurationError, match="films, row 2: cannot be read: Permission denied"):
+def test_a_film_that_the_machine_refuses_is_no_damaged_film(films: Films, tmp_path: Path) -> None:
+    (tmp_path / "1.png").rename(tmp_path / "set aside")
+    (tmp_path / "1.png").mkdir()  # what not even an administrator can read
+    with pytest.raises(ConfigurationError, match="films, row 2: cannot be read: Is a directory"):
         opened(films, tmp_path).present.any()
-    monkeypatch.undo()
+    (tmp_path / "1.png").rmdir()
+    (tmp_path / "set aside").rename(tmp_path / "1.png")
     assert opened(films, tmp_path).present.tolist() == [True, False, True, False, False]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import threading
-from concurrent.futures import ProcessPoolExecutor
+import os
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +15,9 @@ from PIL import Image
 from scipy import ndimage
 
 from client.datasets.reading.pictures import Picture
-from client.preprocessing import images
 from client.preprocessing.contrast import equalise
-from client.preprocessing.images import Form, batches, convert, prepare, unreadable
+from client.preprocessing.decoding import decoded
+from client.preprocessing.images import Form, batches, convert, decode, decoding, prepare, unreadable
 from common.exceptions import DataError
 from simulations.benchmarks.images import draw, write_dicom
 
@@ -156,35 +154,39 @@ def test_a_batch_of_bad_films_alone_is_empty(films: Any) -> None:
     assert list(batches(folder, paths[:0], rows[:0], Form(), size=8, workers=2)) == []
 
 
-def test_a_film_is_read_in_another_process_as_in_this_one(films: Any) -> None:
+@pytest.mark.parametrize("steps", [0, 16])
+def test_a_film_is_read_in_another_process_as_in_this_one(films: Any, steps: int) -> None:
     folder, paths, rows = films
-    form = Form(size=2, values="imagenet")
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        found = [pool.submit(prepare, folder / path, int(row), form) for path, row in zip(paths, rows, strict=True)]
-        for i, outcome in enumerate(found):
-            if i in (3, 11):
-                with pytest.raises(DataError) as refusal:
-                    outcome.result()
-                assert refusal.value.row == 100 + i
-            else:
-                assert np.array_equal(outcome.result(), prepare(folder / paths[i], 1, form))
+    how = decoding(Form(size=2, values="imagenet"), steps)
+    listed = [(folder / path, row) for path, row in zip(paths.tolist(), rows.tolist(), strict=True)]
+    for (path, row), found in zip(listed, decoded(how, listed, 2), strict=True):
+        if isinstance(found, DataError):
+            with pytest.raises(DataError) as refusal:
+                decode(path, row, **how.form)
+            assert (str(found), found.row) == (str(refusal.value), row)
+        else:
+            expected = decode(path, row, **how.form)
+            assert found.dtype == expected.dtype == (np.int16 if steps else np.float32)
+            assert found.tobytes() == expected.tobytes()
+            assert steps or found.tobytes() == prepare(path, row, Form(size=2, values="imagenet")).tobytes()
 
 
-def test_no_more_films_are_decoded_ahead_than_twice_the_workers(films: Any, monkeypatch: Any) -> None:
-    begun, lock = [], threading.Lock()
-
-    def counted(path: Path, row: int, form: Form) -> Any:
-        with lock:
-            begun.append(row)
-        return np.zeros(form.shape, np.float32)
-
-    monkeypatch.setattr(images, "prepare", counted)
-    reading = batches(*films, Form(size=2), size=1, workers=3)
-    for taken in range(1, 6):
-        next(reading)
-        assert len(begun) <= taken + 2 * 3
-    reading.close()
-    assert len(begun) <= 5 + 2 * 3
+@pytest.mark.real
+@pytest.mark.skipif("FEDWARD_DATA" not in os.environ, reason="FEDWARD_DATA is not set")
+def test_real_films_are_read_in_another_process_as_in_this_one() -> None:
+    data = Path(os.environ["FEDWARD_DATA"])
+    sets = (("kermany_subset", "*.jp*g", 6), ("nih1000", "*.png", 12), ("cxr_dicom", "*.dcm", 5))
+    files = [(file, 1) for name, kind, count in sets for file in sorted((data / name).rglob(kind))[:count]]
+    how, whole = decoding(Form(), 16), 0
+    for (file, row), found in zip(files, decoded(how, files, 2), strict=True):
+        if isinstance(found, DataError):
+            with pytest.raises(DataError) as told:
+                decode(file, row, **how.form)
+            assert str(found) == str(told.value)
+        else:
+            assert found.tobytes() == decode(file, row, **how.form).tobytes()
+            whole += 1
+    assert whole >= 20
 
 
 def test_unreadable_films_are_counted_by_reason_and_row(films: Any) -> None:
