@@ -20,7 +20,7 @@ from common.encoders.parts.scan import convolve, scan
 from common.encoders.parts.series import Readout, channels, columns, real
 
 INPUT: Input = "series"
-STEPS: Steps = "moments"
+STEPS: Steps = "hours"
 PRIVATE = True
 _FASTEST, _SLOWEST = 1.0, 96.0
 """Hours in which modes at first decay by 1/e."""

@@ -13,7 +13,7 @@ from common.encoders.parts.attention import Block, waves
 from common.encoders.parts.series import Readout, channels, columns, real
 
 INPUT: Input = "series"
-STEPS: Steps = "moments"
+STEPS: Steps = "hours"
 PRIVATE = True
 _LONGEST = 100.0
 """Hours; see :func:`common.encoders.parts.attention.waves`."""
