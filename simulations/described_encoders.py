@@ -7,14 +7,11 @@ from rich.table import Table
 from common.encoders.base import Input, Settings, Shape, find, names
 from common.encoders.parts.description import Description, describe
 
-_MISSING = {
-    "table": "by mask",
-    "series": "by mask",
-    "visits": "any code",
-    "film": "the whole film",
-    "volume": "the whole volume",
-}
-"""What of an input may be missing; of every modality all of a row may."""
+CAPTION = (
+    "takes: the shape of a row's values. Any value of a table or series may be missing, told by a mask; any code of a "
+    "visit; and of every input the whole row. Under DP some are valid frozen only. MFLOP: million operations to embed a "
+    "row."
+)
 
 
 def all_of(columns: int, steps: int, size: int, settings: Settings) -> list[Description]:
@@ -46,16 +43,15 @@ def all_of(columns: int, steps: int, size: int, settings: Settings) -> list[Desc
 
 
 def table(told: list[Description]) -> Table:
-    """Lay the descriptions out, an encoder a row."""
-    found = Table(title="Encoders")
-    for head in ("encoder", "input", "takes", "may be missing", "gives", "under DP"):
-        found.add_column(head)
-    for head in ("parameters", "MFLOP a row"):
-        found.add_column(head, justify="right")
-    for one in told:
-        takes = " ".join(dict.fromkeys("x".join(map(str, ("n", *shape))) for shape in one.takes))
-        valid = "valid" if one.private else "not valid"
-        missing = _MISSING[one.input]
-        cost = (f"{one.parameters:,}", f"{one.flops / 1e6:,.1f}")
-        found.add_row(one.name, one.input, takes, missing, f"n x {one.width}", valid, *cost)
+    """Lay the descriptions out, an encoder a row, those of one input together; 80 characters are enough."""
+    found = Table(caption=CAPTION, caption_justify="left", box=None, pad_edge=False)
+    for head in ("encoder", "input", "takes", "under DP"):
+        found.add_column(head, no_wrap=True)
+    for head in ("gives", "parameters", "MFLOP"):
+        found.add_column(head, no_wrap=True, justify="right")
+    for one in sorted(told, key=lambda each: each.input):
+        takes = "x".join(map(str, one.takes[0]))
+        valid = "valid" if one.private else "frozen"
+        cost = (str(one.width), f"{one.parameters:,}", f"{one.flops / 1e6:,.1f}")
+        found.add_row(one.name, one.input, takes, valid, *cost)
     return found
