@@ -12,7 +12,7 @@ demo: .venv/.installed
 	$(BIN)/fedward-simulate run demo
 
 test: check
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --durations 25
 
 check: .venv/.installed-test
 	$(BIN)/ruff check .

@@ -9,8 +9,8 @@ from common.encoders.parts.description import Description, describe
 
 CAPTION = (
     "takes: the shape of a row's values. Any value of a table or series may be missing, told by a mask; any code of a "
-    "visit; and of every input the whole row. Under DP some are valid frozen only. MFLOP: million operations to embed a "
-    "row."
+    "visit; and of every input the whole row. Under DP some are valid frozen only. MFLOP: million operations to "
+    "embed a row."
 )
 
 
