@@ -75,15 +75,15 @@ class PrivacySettings(Part):
     """What all releases about this site's patients may cost one of them, over all runs together.
 
     Without an ``epsilon`` releases are written down and never refused. ``delta`` has to be below one in the number of
-    patients; of one near the accountant's own tails, 1e-15, no epsilon could be told. ``unprotected`` releases are
-    those without noise, which no epsilon bounds; each is written down as such. "allow" lets them leave. "evaluation"
-    lets only the figures of evaluations leave, which models are chosen by: rounded, and withheld where a class is of
-    few patients. "refuse" lets none leave; since evaluations are exact, no plan can be followed to its end then, and
-    the site takes part in none.
+    patients; below 1e-9 what floating point gets wrong in a million steps would count for more. ``unprotected``
+    releases are those without noise, which no epsilon bounds; each is written down as such. "allow" lets them leave.
+    "evaluation" lets only the figures of evaluations leave, which models are chosen by: rounded, and withheld where a
+    class is of few patients. "refuse" lets none leave; since evaluations are exact, no plan can be followed to its end
+    then, and the site takes part in none.
     """
 
     epsilon: Annotated[float, Field(gt=0)] | None = None
-    delta: Annotated[float, Field(ge=1e-12, lt=1)] = 1e-6
+    delta: Annotated[float, Field(ge=1e-9, lt=1)] = 1e-6
     unprotected: Literal["allow", "evaluation", "refuse"] = "allow"
 
 

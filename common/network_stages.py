@@ -64,7 +64,7 @@ class Privacy(Part):
     unit: Literal["patient"] = "patient"
     epsilon: Annotated[float, Field(ge=0.01, le=1000)] | None = None
     noise_multiplier: Annotated[float, Field(ge=0.1, le=1000)] | None = None
-    delta: Annotated[float, Field(ge=1e-12, lt=0.01)] = 1e-5
+    delta: Annotated[float, Field(ge=1e-9, lt=0.01)] = 1e-5
     clipping_norm: Positive = 1.0
     sample_rate: Annotated[float, Field(ge=1e-6, le=1)]
     steps: Annotated[int, Field(ge=1, le=100_000)]

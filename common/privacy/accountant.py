@@ -79,7 +79,7 @@ def running(mechanisms: Sequence[Sequence[Mechanism]], delta: float) -> Iterator
 
 def figure(epsilon: float) -> str:
     """Write an epsilon to three decimals, never below what it is."""
-    if math.isinf(epsilon):
+    if not math.isfinite(epsilon):
         return "infinity"
     return f"{math.ceil(round(epsilon * 1000, 6)) / 1000:.3f}".rstrip("0").rstrip(".")
 

@@ -122,7 +122,7 @@ class Ledger:
         if self.budget.epsilon is None or not (adding := _bounded(release.mechanisms)):
             return
         total = accountant.epsilon([*_bounded(before), *adding], self.budget.delta)
-        if total > self.budget.epsilon:
+        if not total <= self.budget.epsilon:  # what is no number is not within it
             left = max(0.0, self.budget.epsilon - accountant.epsilon(_bounded(before), self.budget.delta))
             raise PolicyRefusal(
                 f"this release would bring the privacy spent at this site to epsilon = {accountant.figure(total)} of "

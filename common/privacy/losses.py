@@ -2,8 +2,9 @@
 
 What one application of a mechanism may cost comes from dp-accounting: a distribution over multiples of a step, rounded
 so that no epsilon comes out too small (Doroshenko et al., PoPETs 2022). Composition is convolution (Koskela, Jälkö and
-Honkela, AISTATS 2020), on a circle that is wide enough for all but :data:`TAIL` of it. Where a step asks for more cells
-than may be had, a coarser one is taken: epsilon is then told too high, and never too low.
+Honkela, AISTATS 2020), on a circle that is wide enough for all but :data:`TAIL` of it; that, and what floating point may
+get wrong (:data:`ROUNDING`), counts as an infinite loss. Where a step asks for more cells than may be had, a coarser one
+is taken. Both tell epsilon too high, and never too low.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ MOST_TRANSFORMED = 2**26
 """Of all that are transformed."""
 TAIL = 1e-15
 """Probability that is taken for an infinite loss, rather than to be kept apart."""
+ROUNDING = 2.0**-51
+"""Of an application: by how much floating point may tell a delta too small, several times over. It is added to it."""
 _SPECTRA = 8
 """Most that are kept."""
 
@@ -92,13 +95,15 @@ class Composition:
     def __init__(self, whole: Mapping[Mechanism, int], step: float, transforms: int) -> None:
         most = max(64, min(MOST_CELLS, MOST_TRANSFORMED // transforms))
         reaches = [one.reach for one in whole]
+        coarsest = max(1.0, *reaches)  # beyond it all losses are within a step, and ask for as many cells
         self.step = max(step, 2 * max(reaches) / MOST_CELLS, 2 * sum(reaches) / MOST_OF_SINGLE)
         while True:
             self._sides = {one: _sides(one.event(), self.step) for one in whole}
             widths = [self._width(whole, side) for side in (0, 1)]
-            if (needed := sum(max(ends) for ends in zip(*widths, strict=True))) <= most:
+            needed = sum(max(ends) for ends in zip(*widths, strict=True))
+            if needed <= most or self.step >= coarsest:
                 break
-            self.step *= 1.1 * max(1.0, needed / most)
+            self.step = min(coarsest, self.step * 1.1 * max(1.0, needed / most))
         from scipy.fft import next_fast_len
 
         self.cells = int(next_fast_len(int(needed) + 2, real=True))
@@ -145,20 +150,22 @@ class _Product:
 
     def __init__(self, cells: int) -> None:
         self._cells, self._spectrum = cells, np.ones(cells // 2 + 1, np.complex128)
-        self._shift, self._mean, self._certain = 0, 0.0, 0.0
+        self._shift, self._mean, self._certain, self._times = 0, 0.0, 0.0, 0
 
     def join(self, losses: Losses, spectrum: NDArray[np.complex128], times: int) -> None:
         self._spectrum *= spectrum
         self._shift += times * round(losses.mean)
         self._mean += times * losses.mean
         self._certain += times * math.log1p(-losses.infinite)
+        self._times += times
 
     def epsilon(self, below: float, step: float, delta: float) -> float:
         from scipy.fft import irfft
 
         lowest = math.floor(self._mean - below)
         weights = np.roll(irfft(self._spectrum, self._cells), (self._shift - lowest) % self._cells)
-        return _epsilon(np.maximum(weights, 0.0), lowest, step, TAIL - math.expm1(self._certain), delta)
+        beyond = TAIL + self._times * ROUNDING - math.expm1(self._certain)
+        return _epsilon(np.maximum(weights, 0.0), lowest, step, beyond, delta)
 
 
 def _variance(losses: Losses) -> float:

@@ -32,7 +32,7 @@ def test_an_ordinary_one_passes() -> None:
         ({"noise_multiplier": 1001.0}, "noise_multiplier"),
         ({"noise_multiplier": None, "epsilon": 0.009}, "epsilon"),
         ({"sample_rate": 1e-7}, "sample_rate"),
-        ({"delta": 1e-13}, "delta"),
+        ({"delta": 0.9e-9}, "delta"),
         ({"steps": 100_000, "rounds": 1000}, "steps in all stages"),
         ({"count": 21}, "more than 20"),
     ],
