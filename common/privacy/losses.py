@@ -2,9 +2,9 @@
 
 What one application of a mechanism may cost comes from dp-accounting: a distribution over multiples of a step, rounded
 so that no epsilon comes out too small (Doroshenko et al., PoPETs 2022). Composition is convolution (Koskela, Jälkö and
-Honkela, AISTATS 2020), on a circle that is wide enough for all but :data:`TAIL` of it; that, and what floating point may
-get wrong (:data:`ROUNDING`), counts as an infinite loss. Where a step asks for more cells than may be had, a coarser one
-is taken. Both tell epsilon too high, and never too low.
+Honkela, AISTATS 2020), on a circle that is wide enough for all but :data:`TAIL` of it; that, and what floating point
+may get wrong (:data:`ROUNDING`), counts as an infinite loss. Where a step asks for more cells than may be had, a
+coarser one is taken. Both tell epsilon too high, and never too low.
 """
 
 from __future__ import annotations
