@@ -26,12 +26,15 @@ from common.messages import NOT_AUDITED, AdmissionRequest, NoisedStatisticsReque
 from common.network_messages import EmbedRequest, ScoreRequest, TrainRequest
 from common.payload import Header, Payload, Refusal
 from common.plan import Plan, from_json
+from common.serialization import digest_json
 
 log = logging.getLogger("fedward.client")
 
 R = TypeVar("R", bound=Payload)
 Handler = Callable[[Site, Plan, R], Payload]
 INTERNAL = "InternalError"
+_MOST_TOLD = 1000
+"""Characters of a list in an entry of the log, whose details have a limit."""
 
 
 def answer(message: Message, context: Context, expected: type[R], handler: Handler[R]) -> Message:
@@ -70,7 +73,7 @@ def _reply(site: Site, content: RecordDict, context: Context, expected: type[R],
         received = {"run": run, "kind": request.kind, "digest": records.content_digest(content), **asked}
         head = Head(header.head_sequence, header.head_hash)
         site.witness(
-            header.sender, head, Event(Kind.MESSAGE_RECEIVED, {key: str(value) for key, value in received.items()})
+            header.sender, head, Event(Kind.MESSAGE_RECEIVED, {key: _told(value) for key, value in received.items()})
         )
         site.receive_plan(run, plan)
         policy.permit_task(site.settings.policy, plan)
@@ -96,6 +99,14 @@ def _reply(site: Site, content: RecordDict, context: Context, expected: type[R],
     }
     site.audit.append(Event(Kind.MESSAGE_SENT, details))
     return reply
+
+
+def _told(value: object) -> str:
+    """Say a value as the log has room for it: of a long list how many it holds, and their digest."""
+    told = str(value)
+    if isinstance(value, list) and len(told) > _MOST_TOLD:
+        return f"{len(value)}, SHA-256 of the list {digest_json(value)}"
+    return told
 
 
 @lru_cache(maxsize=8)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import fmean
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -19,7 +20,7 @@ from common.stages import BoostingStage
 from server import results
 from server.launching import connect
 from server.progress import exchanges, latest
-from server.results import OVERALL, Candidate, Macro, Results
+from server.results import OVERALL, Candidate, Results
 from server.settings import RunRequest, ServerSettings
 from server.submission import submit
 from strategies.base import find
@@ -110,17 +111,17 @@ def _by_label(found: Results, plan: Plan, title: str) -> Table:
         own = {one.name: one for one in found.candidates if one.label == label}
         table.add_row(Text(label), *(_mean_auroc(own.get(name), OVERALL) for name in together))
     table.add_section()
-    means = {name: [one for one in found.macro if (one.name, one.site) == (name, OVERALL)] for name in together}
-    table.add_row("mean", *(_mean_of_means(each, len(plan.label_names)) for each in means.values()))
+    means = (_mean_over_labels([one for one in found.candidates if one.name == name]) for name in together)
+    table.add_row("mean", *means)
     return table
 
 
-def _mean_of_means(told: Sequence[Macro], labels: int) -> str:
-    """Average over seeds; say so where some labels have no figure."""
-    values, over = [one.auroc for one in told if one.auroc is not None], min((one.over for one in told), default=0)
-    if not values:
+def _mean_over_labels(of_labels: Sequence[Candidate]) -> str:
+    """Average a model's figures over its labels; say so where some have none."""
+    known = [value for one in of_labels if (value := _over_seeds(one, OVERALL)) is not None]
+    if not known:
         return "withheld"
-    return f"{sum(values) / len(values):.3f}" + (f" (over {over})" if over < labels else "")
+    return f"{fmean(known):.3f}" + (f" (over {len(known)})" if len(known) < len(of_labels) else "")
 
 
 def _by_site(found: Results, title: str) -> Table:
@@ -166,8 +167,15 @@ def _network(candidate: Candidate, networks: Sequence[str]) -> str:
 def _mean_auroc(candidate: Candidate | None, site: str) -> str:
     if candidate is None:
         return ""
-    values = [score.auroc.value for score in candidate.scores if score.site == site and score.auroc]
-    return f"{sum(values) / len(values):.3f}" if values else "withheld"
+    value = _over_seeds(candidate, site)
+    return "withheld" if value is None else f"{value:.3f}"
+
+
+def _over_seeds(candidate: Candidate, site: str) -> float | None:
+    """Average over seeds, as the report does: None when the figure of any is withheld, or there is none."""
+    found = [score.auroc for score in candidate.scores if score.site == site]
+    known = [auroc.value for auroc in found if auroc is not None]
+    return fmean(known) if known and len(known) == len(found) else None
 
 
 def _longest(request: RunRequest) -> float:

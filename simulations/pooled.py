@@ -129,12 +129,13 @@ def _score(
 
         scores[f"{stage.name} {NAME}"] = held_out_scores(plan, stage, site, seed, networks[stage.name])
     replies, minimum, whole = [], site.settings.policy.minimum_cell, site.table(plan)
-    away = np.isin(splits.fold_of(whole.patients, seed=seed, folds=plan.split.folds), folds)
+    fold_of = splits.fold_of(whole.patients, seed=seed, folds=plan.split.folds)
+    away = np.isin(fold_of, folds)
     for place, (label, column) in enumerate(zip(plan.label_names, plan.label_columns, strict=True)):
         table, trees = site.about(plan, label), {NAME: models[label]} if models else {}
         seen = {(NAME, fold): _seen(plan, site, label, Repetition(seed, fold)) for fold in folds} if models else {}
-        held_out, found = held_out_probabilities(table, plan, seed, folds, trees, seen)
         known = whole.answers[:, column] != NONE
+        held_out, found = held_out_probabilities(fold_of[known], folds, trees, seen)
         replies.append(
             evaluate(
                 held_out,

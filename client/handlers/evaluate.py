@@ -38,12 +38,13 @@ def score(site: Site, plan: Plan, request: EvaluateRequest) -> EvaluateReply | B
         return Behind(lacking=[digest for one in behind for digest in one.lacking])
     models = {name: received[folds * at : folds * (at + 1)] for at, name in enumerate(request.candidates)}
     replies, minimum, whole = [], site.settings.policy.minimum_cell, site.table(plan)
-    away = np.isin(splits.fold_of(whole.patients, seed=request.seed, folds=plan.split.folds), request.folds)
+    fold_of = splits.fold_of(whole.patients, seed=request.seed, folds=plan.split.folds)
+    away = np.isin(fold_of, request.folds)
     for label in request.labels:
         table = site.about(plan, label)
-        held_out, probabilities = held_out_probabilities(table, plan, request.seed, request.folds, models, seen)
         place = plan.label_names.index(label)
         known = whole.answers[:, plan.label_columns[place]] != NONE
+        held_out, probabilities = held_out_probabilities(fold_of[known], request.folds, models, seen)
         scores = {name: values[known, place][held_out] for name, values in networks.items()}
         replies.append(
             evaluate(

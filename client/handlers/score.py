@@ -29,10 +29,11 @@ def score_networks(site: Site, plan: Plan, request: ScoreRequest) -> ScoreReply 
     Raises
     ------
     ModelError
-        The weights do not fit the networks.
+        Weights do not fit their network, or a part of it that stays at each site is not here. What others say is kept.
     """
     received = {digest(weights): weights for weights in request.weights}
-    lacking = []
+    lacking: list[str] = []
+    problem: ModelError | None = None
     for name, fold, keeps, wanted in zip(request.networks, request.folds, request.keeps, request.digests, strict=True):
         repetition = Repetition(request.seed, fold)
         where = _name(site, plan, name, repetition, wanted)
@@ -43,9 +44,17 @@ def score_networks(site: Site, plan: Plan, request: ScoreRequest) -> ScoreReply 
             lacking.append(wanted)
             continue
         content = io.BytesIO()
-        np.save(content, _predict(site, plan, name, repetition, keeps, weights), allow_pickle=False)
+        try:
+            np.save(content, _predict(site, plan, name, repetition, keeps, weights), allow_pickle=False)
+        except ModelError as error:
+            problem = error
+            continue
         site.scores.put(where, content.getvalue())
-    return Behind(lacking=sorted(set(lacking))) if lacking else ScoreReply()
+    if lacking:
+        return Behind(lacking=sorted(set(lacking)))
+    if problem is not None:
+        raise problem
+    return ScoreReply()
 
 
 def network_probabilities(site: Site, plan: Plan, request: EvaluateRequest) -> dict[str, NDArray[np.float64]] | Behind:

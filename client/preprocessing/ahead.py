@@ -6,15 +6,25 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
+QUOTA = Path("/sys/fs/cgroup/cpu.max")
+"""What a container may use: microseconds of work, or "max", in a period of microseconds (Linux, cgroup v2)."""
+
+
 def cores() -> int:
-    """Count the cores of the machine."""
-    return os.cpu_count() or 1
+    """Count the cores that this process may use, which in a container are fewer than the machine has."""
+    allowed = len(os.sched_getaffinity(0))
+    try:
+        work, period = map(int, QUOTA.read_text().split())
+    except (OSError, ValueError):  # no quota
+        return allowed
+    return max(1, min(allowed, -(-work // period)))
 
 
 def ahead(work: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:

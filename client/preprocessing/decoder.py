@@ -61,9 +61,8 @@ def _decode(into: int, place: int, size: int, by: str, form: Mapping[str, Any], 
     module, name = by.split(":")
     try:
         pixels = np.ascontiguousarray(getattr(import_module(module), name)(Path(path), row, **form))
-        if pixels.nbytes != size:
+        if pixels.nbytes != size or os.pwrite(into, pixels.data, place * size) != size:
             raise ValueError
-        os.pwrite(into, pixels.data, place * size)
         return {}
     except DataError as error:
         return {"problem": error.problem, "field": error.field or "", "fix": error.fix}
@@ -80,9 +79,11 @@ def _confine() -> None:
         signal.signal(number, signal.SIG_DFL)
     fcntl.fcntl(sys.stdin, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(sys.stdin, fcntl.F_SETFL, os.O_ASYNC)  # SIGIO when the parent, the only writer, is gone
-    for what, most in ((resource.RLIMIT_AS, MEMORY), (resource.RLIMIT_CORE, 0)):
-        soft, hard = resource.getrlimit(what)
-        resource.setrlimit(what, (most if soft == resource.RLIM_INFINITY else min(most, soft), hard))
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    if soft != resource.RLIM_INFINITY and soft < MEMORY:  # or files would be left out for what they are not
+        sys.exit(f"decoding needs {MEMORY >> 30} GiB of addresses, and may have {soft >> 20} MiB: see ulimit -v")
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, hard))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
 if __name__ == "__main__":

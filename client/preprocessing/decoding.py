@@ -9,15 +9,18 @@ decodes, started as they are needed, and end with it, or when idle.
 from __future__ import annotations
 
 import atexit
+import fcntl
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -160,28 +163,47 @@ def _cause(status: int) -> tuple[str, str, str]:
     )
 
 
+def _unstarted(why: str) -> ConfigurationError:
+    return ConfigurationError(f"a process that decodes cannot be started: {why}")
+
+
+def _apart(descriptor: int) -> int:
+    """Move a descriptor away from the places of standard streams, which may be closed here and are set in a child."""
+    moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
+    os.close(descriptor)
+    return moved
+
+
 class _Worker:
     """One process, and the line to it."""
 
     def __init__(self) -> None:
-        self._line, theirs = Pipe()
-        self._memory = os.memfd_create("pixels")
-        places = os.pathsep.join(map(os.path.abspath, sys.path))  # an app's own folder is nowhere else
-        with theirs:
-            shared = theirs.fileno(), self._memory
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", decoder.__name__, *map(str, shared)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                pass_fds=shared,
-                env={**os.environ, **_ENVIRONMENT, "PYTHONPATH": places},
-            )
+        try:
+            self._start()
+        except OSError as error:
+            raise _unstarted(str(error.strerror)) from None
         try:
             self._line.recv_bytes(len(decoder.READY))
         except (EOFError, OSError):
-            raise ConfigurationError(
-                f"a process that decodes cannot be started: it ended with status {self.ended()}"
-            ) from None
+            raise _unstarted(f"it ended with status {self.ended()}") from None
+
+    def _start(self) -> None:
+        places = os.pathsep.join(map(os.path.abspath, sys.path))  # an app's own folder is nowhere else
+        with ExitStack() as undo:
+            ours, theirs = socket.socketpair()
+            self._line = undo.enter_context(Connection(_apart(ours.detach())))
+            self._memory = _apart(os.memfd_create("pixels"))
+            undo.callback(os.close, self._memory)
+            with Connection(_apart(theirs.detach())) as line:
+                shared = line.fileno(), self._memory
+                self._process = subprocess.Popen(
+                    [sys.executable, "-P", "-m", decoder.__name__, *map(str, shared)],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.DEVNULL,
+                    pass_fds=shared,
+                    env={**os.environ, **_ENVIRONMENT, "PYTHONPATH": places},
+                )
+            undo.pop_all()
 
     def outcomes(self, decoding: Decoding, files: Sequence[File]) -> list[Outcome]:
         """Have files decoded; EOFError or OSError when the process dies of one."""
@@ -189,7 +211,8 @@ class _Worker:
         listed = [(str(path.absolute()), row) for path, row in files]
         self._line.send_bytes(json.dumps([by, dict(decoding.form), decoding.size, listed]).encode())
         said: list[dict[str, str]] = json.loads(self._line.recv_bytes(_TEXT))
-        return [self._outcome(decoding, at, files[at][1], one) for at, one in enumerate(said)]
+        told = zip(files, said, strict=True)
+        return [self._outcome(decoding, at, row, one) for at, ((_, row), one) in enumerate(told)]
 
     def _outcome(self, decoding: Decoding, place: int, row: int, said: Mapping[str, str]) -> Outcome:
         if "unforeseen" in said:

@@ -8,13 +8,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from client.preprocessing import splits
 from client.preprocessing.table import Table
 from common import metrics, score_histogram, seeding
 from common.boosting.model import Model
 from common.disclosure import class_counts
 from common.messages import LOCAL, MEAN_OF_LOCAL, SCORE_BINS, EvaluateReply, means_of_local
-from common.plan import Plan
 
 DIGITS = 3
 """Of a figure that leaves: more would tell more of single patients, and intervals are far wider."""
@@ -23,9 +21,7 @@ Probabilities = Mapping[str, NDArray[np.float64]]
 
 
 def held_out_probabilities(
-    table: Table,
-    plan: Plan,
-    seed: int,
+    fold_of: NDArray[np.int64],
     folds: Sequence[int],
     models: Mapping[str, Sequence[Model]],
     seen: Mapping[tuple[str, int], Table],
@@ -34,23 +30,23 @@ def held_out_probabilities(
 
     Parameters
     ----------
-    table, plan, seed
+    fold_of : (n,) int64
+        Fold of each stay's patient.
     folds : sequence of int
         Held-out folds.
     models : mapping of name to one model a fold
     seen : mapping of name and fold to Table
-        What each model sees, of the table's rows.
+        What each model sees, of the same stays.
 
     Returns
     -------
     held_out : (n,) bool
         Stays of patients in any of the folds.
     probabilities : mapping of name to (held_out.sum(),) float64
-        In the table's order.
+        In their order.
     """
     from common.boosting.scoring import probability, score
 
-    fold_of = splits.fold_of(table.patients, seed=seed, folds=plan.split.folds)
     held_out = np.isin(fold_of, folds)
     found: dict[str, NDArray[np.float64]] = {}
     for name, of_folds in models.items():

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from operator import gt
-from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -20,12 +19,13 @@ from common.messages import (
     MEAN_OF_LOCAL,
     PERSONAL,
     SCORE_BINS,
+    Behind,
     EvaluateReply,
     EvaluateRequest,
     means_of_local,
 )
 from common.metrics import METRICS
-from common.plan import Repetition
+from common.plan import Plan, Repetition
 from common.score_histogram import ScoreHistogram
 from server.results import OVERALL, Candidate, Exchange, Interval, Kind, Score
 from server.stages import score
@@ -131,7 +131,7 @@ def candidates(
 
 def _exchange(study: Study, seed: int, hearing: Hearing, what: str) -> Evaluation:
     folds, networks = list(study.plan.split.held_out), hearing.networks
-    names = [*(contender.name for contender in hearing.trees), *(network.name for network in networks)]
+    trees = [contender.name for contender in hearing.trees]
     label = hearing.labels[0]
     models = [
         (model, chain_name(contender.chain, Repetition(seed, fold), study.named(label)) if contender.chain else None)
@@ -139,35 +139,48 @@ def _exchange(study: Study, seed: int, hearing: Hearing, what: str) -> Evaluatio
         for fold, model in zip(folds, contender.models, strict=True)
     ]
 
+    able: dict[str, tuple[NetworkContender, ...]] = {}
+    """What sites can score with that cannot with all: a part of a network may stay where it was trained."""
+
+    def of(site: str) -> tuple[NetworkContender, ...]:
+        return able.get(site, tuple(networks))
+
     @cache  # sites that hold the same models get the same request
-    def upon(held: tuple[str | None, ...]) -> EvaluateRequest:
+    def upon(held: tuple[str | None, ...], networks: tuple[NetworkContender, ...]) -> EvaluateRequest:
         return EvaluateRequest(
             **pack([(model, digest) for (model, _), digest in zip(models, held, strict=True)]),
             labels=list(hearing.labels),
             seed=seed,
             folds=folds,
-            candidates=[contender.name for contender in hearing.trees],
+            candidates=trees,
             networks=[network.name for network in networks],
             digests=[digest for network in networks for digest in network.digests],
         )
 
     def request(site: str, whole: bool) -> EvaluateRequest:
-        return upon(tuple(study.held(site, chain, m) if chain and not whole else None for m, chain in models))
+        return upon(tuple(study.held(site, chain, m) if chain and not whole else None for m, chain in models), of(site))
+
+    def check(site: str, reply: EvaluateReply) -> None:
+        _check(reply, hearing.labels, [*trees, *(network.name for network in of(site))], study.plan)
+
+    def catch_up(behind: Mapping[str, Behind]) -> None:
+        for site in score.again(study, seed, networks, behind):
+            left = tuple(one for one in networks if not set(one.digests) & set(behind[site].lacking))
+            if trees or left:
+                able[site] = left
 
     answers = study.ask_with_models(
         study.members.names,
         request,
         EvaluateReply,
         what=what,
-        check=lambda _, reply: _check(reply, hearing.labels, names, study.plan.evaluation.share),
-        catch_up=lambda behind: score.again(study, seed, networks, behind),
+        check=check,
+        catch_up=catch_up,
     )
     return Evaluation(replies=dict(answers.replies), exchange=exchange(what, answers))
 
 
-def _check(
-    reply: EvaluateReply, labels: Sequence[str], names: Sequence[str], share: Literal["curves", "summary"]
-) -> None:
+def _check(reply: EvaluateReply, labels: Sequence[str], names: Sequence[str], plan: Plan) -> None:
     """Refuse figures that do not fit each other or what was asked for (ProtocolError)."""
     if reply.labels != list(labels):
         raise ProtocolError("evaluate-reply: the labels are not those asked for")
@@ -176,12 +189,23 @@ def _check(
     expected = [*names, *means_of_local(names)]
     if reply.candidates != [*expected, *reply.references] or len(set(reply.candidates)) < len(reply.candidates):
         raise ProtocolError("evaluate-reply: the candidates are not those asked for")
+    if any(_of_plan(name, plan) for name in reply.references):
+        raise ProtocolError("evaluate-reply: a reference that is called like a model of the plan")
     if any(any(map(gt, figures[1::3], figures[2::3])) for figures in (getattr(reply, name) for name in METRICS)):
         raise ProtocolError("evaluate-reply: an interval that ends before it begins")
-    if reply.negatives and share != "curves":
+    if reply.negatives and plan.evaluation.share != "curves":
         raise ProtocolError("evaluate-reply: counts per score bin, where the plan asks for figures only")
     if max((*reply.negatives, *reply.positives), default=0) > LARGEST_COUNT:
         raise ProtocolError("evaluate-reply: more patients in a score bin than any site has")
+
+
+def _of_plan(name: str, plan: Plan) -> bool:
+    """Whether a name is one of the plan's models, of the variants of its networks, or of the means of the sites' own.
+
+    A site's reference may not be called so: of other seeds, labels or sites it would make that model a reference.
+    """
+    of_all = {stage.name for stage in plan.federated} | {MEAN_OF_LOCAL}
+    return name in of_all or name.partition(" ")[0] in {stage.name for stage in plan.encoders}
 
 
 def _score(seed: int, site: str, reply: EvaluateReply, place: int | None) -> Score:

@@ -17,6 +17,7 @@ from common.messages import Behind
 from common.network_messages import ScoreReply, ScoreRequest
 from server.results import Exchange
 from server.stages.study import Study, exchange
+from strategies.rounds.membership import Answers
 
 MOST_BYTES = 1 << 25
 """Of weights in one message, unless a single network has more."""
@@ -57,18 +58,29 @@ def run(study: Study, seed: int, networks: Sequence[NetworkContender]) -> None:
         key = f"score/{seed}/{number}"
         finished = study.checkpoint.recall(key, Scored)
         if finished is None:
-            finished = Scored(exchange=_exchange(study, seed, number, batch, study.members.names))
+            what, answers = _exchange(study, seed, number, batch, study.members.names)
+            finished = Scored(exchange=exchange(what, answers))
             study.checkpoint.keep(key, finished)
         study.exchanges.append(finished.exchange)
 
 
-def again(study: Study, seed: int, networks: Sequence[NetworkContender], behind: Mapping[str, Behind]) -> None:
-    """Bring the sites that lack scores, and not only trees, to make them: they were away, or have other data now."""
+def again(study: Study, seed: int, networks: Sequence[NetworkContender], behind: Mapping[str, Behind]) -> set[str]:
+    """Bring the sites that lack scores, and not only trees, to make them: they were away, or have other data now.
+
+    Returns
+    -------
+    set of str
+        Those that still lack some: such as a site without the part of a network that stays where it was trained.
+    """
     known = _tasks(study, networks)
     lacking = {site: found for site, one in behind.items() if (found := known.keys() & set(one.lacking))}
     tasks = {digest: some for digest, some in known.items() if any(digest in found for found in lacking.values())}
+    unable: set[str] = set()
     for number, batch in enumerate(_batches(study, tasks), start=1):
-        study.exchanges.append(_exchange(study, seed, number, batch, tuple(lacking)))
+        what, answers = _exchange(study, seed, number, batch, tuple(lacking))
+        study.exchanges.append(exchange(what, answers))
+        unable |= set(answers.missing)
+    return unable
 
 
 def _tasks(study: Study, networks: Sequence[NetworkContender]) -> dict[str, list[_Task]]:
@@ -93,7 +105,9 @@ def _batches(study: Study, tasks: _Batch) -> Iterator[_Batch]:
         yield batch
 
 
-def _exchange(study: Study, seed: int, number: int, batch: _Batch, sites: Collection[str]) -> Exchange:
+def _exchange(
+    study: Study, seed: int, number: int, batch: _Batch, sites: Collection[str]
+) -> tuple[str, Answers[ScoreReply]]:
     contents = {digest: study.blobs.get(digest) for digest in batch}
     tasks = [(digest, task) for digest, some in batch.items() for task in some]
 
@@ -112,4 +126,4 @@ def _exchange(study: Study, seed: int, number: int, batch: _Batch, sites: Collec
         return but(frozenset() if whole else frozenset(one for one in contents if study.holds_weights(site, one)))
 
     what = f"score, seed {seed}, part {number}"
-    return exchange(what, study.ask_with_models(tuple(sites), request, ScoreReply, what=what))
+    return what, study.ask_with_models(tuple(sites), request, ScoreReply, what=what)

@@ -7,6 +7,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from client.open_sites import open_site
+from client.preprocessing import splits
 from client.training.evaluation import held_out_probabilities
 from common import score_histogram
 from common.boosting.model import Model, ModelHeader
@@ -50,6 +51,10 @@ def seen(table):
     return {("m", fold): table for fold in (0, 1)}
 
 
+def folds_of(table, plan):
+    return splits.fold_of(table.patients, seed=7, folds=plan.split.folds)
+
+
 def test_overall_by_hand():
     """Two sites, four values each: 0.1- 0.2+ and 0.3- 0.4+; three of the four pairs are in order."""
     sites = {"a": ([0, 1], [0.1, 0.2]), "b": ([0, 1], [0.3, 0.4])}
@@ -75,7 +80,7 @@ def test_overall_of_a_run_is_the_pooled_auroc_within_the_binning_bound(trial):
     labels, predicted = [], []
     for file in one.files.values():
         table = open_site(file).table(one.plan)
-        held_out, values = held_out_probabilities(table, one.plan, 7, [0, 1], {"m": models}, seen(table))
+        held_out, values = held_out_probabilities(folds_of(table, one.plan), [0, 1], {"m": models}, seen(table))
         assert held_out.all()
         labels.append(table.labels)
         predicted.append(values["m"])
@@ -96,7 +101,7 @@ def test_each_patient_is_scored_by_the_model_that_has_not_seen_it(trial):
     table = site.table(one.plan)
     header = ModelHeader(found.base_scores["death"], table.feature_names)
     first, second = Model(header), Model(ModelHeader(0.9, table.feature_names))
-    held_out, values = held_out_probabilities(table, one.plan, 7, [0, 1], {"m": [first, second]}, seen(table))
+    held_out, values = held_out_probabilities(folds_of(table, one.plan), [0, 1], {"m": [first, second]}, seen(table))
     assert set(np.round(values["m"], 6)) == {round(found.base_scores["death"], 6), 0.9}
     fold = site.fold(one.plan, "fedxgb_bagging", "death", 7, 0)
     expected = probability(score((), header, fold.held_out.features))

@@ -1,0 +1,64 @@
+"""Figures on the terminal are those of the report: over seeds, told only where those of every seed are."""
+
+from __future__ import annotations
+
+import io
+from types import SimpleNamespace
+
+import pytest
+from rich.console import Console
+
+from common.plan import read
+from server.following import results_table
+from server.report.summary import _average
+from server.results import OVERALL, Candidate, Interval, Score
+
+SITES = ("alder", "birch")
+
+
+def score(site, seed, auroc):
+    interval = None if auroc is None else Interval(value=auroc, low=auroc, high=auroc)
+    return Score(site=site, seed=seed, auroc=interval, auprc=None, min_se_ppv=None, brier=None, ece=None)
+
+
+def candidate(label, figures):
+    """A federated model with the AUROC of each site, seed by seed; ``figures`` by site."""
+    scores = [score(site, 7 + place, value) for site, of in figures.items() for place, value in enumerate(of)]
+    return Candidate(name="trees", label=label, kind="federated", scores=tuple(scores))
+
+
+def shown(plan, *candidates):
+    """Return the cells of each row below the headings, by the row's name."""
+    found = SimpleNamespace(
+        plan=plan.to_json(), synthetic=(), only_synthetic=False, candidates=candidates, macro=(),
+        sites=[SimpleNamespace(name=site) for site in SITES],
+    )  # fmt: skip
+    page = io.StringIO()
+    Console(file=page, width=100).print(results_table(found))
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in page.getvalue().splitlines() if "│" in line]
+    return {name: cells for name, *cells in rows}
+
+
+@pytest.mark.parametrize(
+    ("figures", "text"),
+    [((0.6, 0.8), "0.700"), ((None, 0.8), "withheld"), ((0.6, None), "withheld"), ((None, None), "withheld")],
+)
+def test_a_seed_that_is_withheld_withholds_the_mean(figures, text):
+    told = candidate("death", {"alder": figures, "birch": (0.5, 0.5)})
+    rows = shown(read("demo"), told)
+    assert (rows["alder"], rows["birch"]) == ([text], ["0.500"])
+    report = _average([one.auroc for one in told.scores if one.site == "alder"])
+    assert text == ("withheld" if report is None else f"{report.value:.3f}")
+
+
+def test_the_mean_over_labels_is_of_those_told_in_every_seed():
+    plan = read("crd8")
+    first, second, third = plan.label_names[:3]
+    rows = shown(
+        plan,
+        candidate(first, {OVERALL: (0.6, 0.8)}),
+        candidate(second, {OVERALL: (0.9, 0.9)}),
+        candidate(third, {OVERALL: (None, 0.1)}),
+    )
+    assert [rows[label] for label in (first, second, third)] == [["0.700"], ["0.900"], ["withheld"]]
+    assert rows["mean"] == ["0.800 (over 2)"]
