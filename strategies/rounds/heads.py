@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from common.audit.event import Head
 from common.exceptions import ProtocolError
+from common.network_messages import TrainReply
 from common.payload import Header, Payload, Refusal
 
 LEDGER = "privacy ledger of {}"
@@ -25,8 +26,8 @@ def told(header: Header, body: Payload, held: Mapping[str, Head]) -> dict[str, H
     Raises
     ------
     ProtocolError
-        One is behind that held before, or contradicts it; or there is none of a ledger any more. Only a refusal may
-        lack it: a site whose ledger cannot be read has to be able to say so.
+        One is behind that held before, or contradicts it; or there is none of a ledger with weights, or any more. Only
+        a refusal may lack it then: a site whose ledger cannot be read has to be able to say so.
     """
     log, ledger = Head(header.head_sequence, header.head_hash), LEDGER.format(header.sender)
     before = held.get(header.sender)
@@ -35,8 +36,8 @@ def told(header: Header, body: Payload, held: Mapping[str, Head]) -> dict[str, H
     if before is not None and log.sequence == before.sequence and log.hash != before.hash:
         raise ProtocolError("the site's audit log was rewritten: its head contradicts one it sent before")
     if not header.ledger_hash:
-        if ledger in held and not isinstance(body, Refusal):
-            raise ProtocolError("the reply lacks the head of the site's privacy ledger, which earlier ones brought")
+        if isinstance(body, TrainReply) or (ledger in held and not isinstance(body, Refusal)):
+            raise ProtocolError("the reply lacks the head of the site's privacy ledger")
         return {header.sender: log}
     spent, before = Head(header.ledger_sequence, header.ledger_hash), held.get(ledger)
     if before is not None and (

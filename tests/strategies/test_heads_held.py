@@ -10,9 +10,11 @@ from flwr.app import Message
 
 from common import records
 from common.audit.log import AuditLog
+from common.exceptions import ProtocolError
 from common.messages import BoostReply, StatisticsReply, StatisticsRequest
+from common.network_messages import TrainReply
 from common.payload import Header, Payload, Refusal
-from strategies.rounds.heads import LEDGER
+from strategies.rounds.heads import LEDGER, told
 
 STATISTICS = StatisticsReply(
     minimum_cell=11, patients=40, stays=50, known=[50], positives=[20], rules=[], excluded=[], cells=[], moments=[],
@@ -69,6 +71,15 @@ def test_who_told_a_head_tells_it_again(asked: Any) -> None:
     assert not used
     assert "lacks the head of the site's privacy ledger" in why
     assert asked(None, REFUSAL)[0], "a site whose ledger cannot be read says so"
+
+
+def test_weights_come_with_the_head_of_a_ledger() -> None:
+    fields: dict[str, Any] = {"run": "trial", "sender": "alder", "head_sequence": 1, "head_hash": "c" * 64}
+    weights = TrainReply(modalities=["table"], change=b"", control=b"")
+    with pytest.raises(ProtocolError, match="lacks the head of the site's privacy ledger"):
+        told(Header(**fields), weights, {})
+    ledger = {"ledger_sequence": 1, "ledger_hash": "a" * 64}
+    assert LEDGER.format("alder") in told(Header(**fields, **ledger), weights, {})
 
 
 def test_what_is_held_outlives_the_coordinator(asked: Any, log: AuditLog, network: Any, courier: Any) -> None:
