@@ -13,28 +13,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from client.handlers.statistics import count
-from client.preprocessing.table import Table
 from client.settings import Policy
 from common.messages import StatisticsReply, StatisticsRequest
 from common.plan import Plan
+from tests.client.answer_tables import table_of
 
 
 def told(answers: NDArray[Any], plan: Plan, minimum: int = 11) -> StatisticsReply:
     """Count rows of one patient each, whose answers to all labels of the plan's task are given."""
-    asked = answers[:, list(plan.label_columns)]
-    table = Table(
-        patients=np.array([f"P-{row}" for row in range(len(answers))]),
-        features=np.zeros((len(answers), 1), np.float32),
-        labels=(asked == 1).any(axis=1).astype(np.int8),
-        answers=answers.astype(np.int8),
-        feature_names=("age",),
-        units=("year",),
-        modalities=("table",),
-        references={},
-        excluded={},
-        digest="00" * 32,
-        synthetic=True,
-    )
+    table = table_of(answers, plan.label_columns)
     columns = dict(zip(plan.label_names, plan.label_columns, strict=True))
     site: Any = SimpleNamespace(table=lambda _: table, about=lambda _, label: table.about(columns[label]))
     site.settings = SimpleNamespace(policy=Policy(minimum_cell=minimum))

@@ -26,34 +26,13 @@ from simulations import sites as laying  # noqa: E402
 from simulations.__main__ import run as run_command  # noqa: E402
 from simulations.synthetic.layouts import generate  # noqa: E402
 from tests.reading import cache_in  # noqa: E402
+from tests.simulations.one_hospital import BEGINNING  # noqa: E402
 
 ENCODER = "densenet121_findings"
-PLAN = """
-name = "films"
-title = "Findings of films, and records"
-task = "crd8"
-labels = ["asthma"]
-modalities = ["table", "images"]
-seeds = [3]
-resampling = "none"
-[data]
-source = "mimic_cxr"
-[sites]
-partition = "hospital"
-names = ["hospital-1"]
-quorum = 1
-deadline_seconds = 600
-on_missing = "fail"
-[split]
-folds = 2
-held_out = [0]
-[trees]
-learning_rate = 0.3
-max_depth = 2
-row_fraction = 1.0
-column_fraction = 1.0
-[[stages]]
-kind = "statistics"
+PLAN = (
+    'name = "films"\ntitle = "Findings of films, and records"'
+    + BEGINNING
+    + """
 [[stages]]
 kind = "encoder"
 name = "head"
@@ -78,6 +57,7 @@ kind = "evaluate"
 share = "curves"
 bootstraps = 100
 """
+)
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,10 @@ import pytest
 
 from client.handlers.evaluate import score
 from client.preprocessing import splits
-from client.preprocessing.table import Table
 from client.settings import Policy
 from common.messages import EvaluateReply, EvaluateRequest
 from common.plan import Plan
+from tests.client.answer_tables import table_of
 
 NOTHING: dict[str, Any] = {
     "base_score": 0.125,
@@ -24,20 +24,7 @@ LABELS = ["copd", "asthma", "bronchiectasis"]
 
 
 def site_of(plan: Plan, rows: int = 40) -> Any:
-    answers = np.zeros((rows, 8), np.int8)
-    table = Table(
-        patients=np.array([f"P-{row}" for row in range(rows)]),
-        features=np.zeros((rows, 1), np.float32),
-        labels=np.zeros(rows, np.int8),
-        answers=answers,
-        feature_names=("age",),
-        units=("year",),
-        modalities=("table",),
-        references={},
-        excluded={},
-        digest="00" * 32,
-        synthetic=True,
-    )
+    table = table_of(np.zeros((rows, 8), np.int8), plan.label_columns)
     columns = dict(zip(plan.label_names, plan.label_columns, strict=True))
     site = SimpleNamespace(table=lambda _: table, about=lambda _, label: table.about(columns[label]), name="ward-1")
     site.models = SimpleNamespace(get=lambda _: None)

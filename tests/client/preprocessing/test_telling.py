@@ -11,31 +11,14 @@ from numpy.typing import NDArray
 
 from client.handlers.boost import grow_global
 from client.handlers.evaluate import score
-from client.preprocessing.table import Table
 from client.preprocessing.telling import tellable
 from common.boosting.model import Model, ModelHeader
 from common.boosting.transfer import pack
 from common.messages import BoostReply, EvaluateReply, EvaluateRequest
 from common.plan import Plan
+from tests.client.answer_tables import table_of
 
 CLASSES = ["below_1_day", "days_1_2"]
-
-
-def table(answers: NDArray[Any], columns: list[int]) -> Table:
-    """Rows of one patient each, whose answers to all labels of a task are given."""
-    return Table(
-        patients=np.array([f"P-{row}" for row in range(len(answers))]),
-        features=np.zeros((len(answers), 1), np.float32),
-        labels=(answers[:, columns] == 1).any(axis=1).astype(np.int8),
-        answers=answers.astype(np.int8),
-        feature_names=("age",),
-        units=("year",),
-        modalities=("table",),
-        references={},
-        excluded={},
-        digest="00" * 32,
-        synthetic=True,
-    )
 
 
 def in_classes(*sizes: int) -> NDArray[np.int8]:
@@ -55,7 +38,7 @@ def test_one_small_class_hides_all_that_exclude_each_other(
     plan = plan_with(task="length_of_stay", labels=CLASSES)
     answers = np.concatenate([in_classes(*sizes), in_classes(30, 30, 30)])
     held_out = (np.arange(len(answers)) < sum(sizes)) ^ turned
-    rows = table(answers, list(plan.label_columns))
+    rows = table_of(answers, list(plan.label_columns))
     assert [tellable(rows, plan, label, held_out, 11) for label in CLASSES] == [told, told]
 
 
@@ -63,13 +46,13 @@ def test_a_label_that_excludes_no_other_is_told_by_itself(plan_with: Callable[..
     plan = plan_with(task="crd8", labels=["copd", "asthma"])
     answers = np.zeros((100, 8), np.int8)
     answers[::2, 0], answers[:10, 1], answers[60:, 1] = 1, 1, 1
-    rows, held_out = table(answers, list(plan.label_columns)), np.arange(100) < 50
+    rows, held_out = table_of(answers, list(plan.label_columns)), np.arange(100) < 50
     assert [tellable(rows, plan, label, held_out, 11) for label in ("copd", "asthma")] == [True, False]
     unknown = answers.copy()
     unknown[:30, 0] = -1  # of the other fifty rows ten are held out and ill: unknown is no "no"
-    assert not tellable(table(unknown, list(plan.label_columns)), plan, "copd", held_out, 11)
+    assert not tellable(table_of(unknown, list(plan.label_columns)), plan, "copd", held_out, 11)
     one = plan_with(task="length_of_stay", labels=["below_1_day"])
-    alone = table(in_classes(30, 5, 65), list(one.label_columns))
+    alone = table_of(in_classes(30, 5, 65), list(one.label_columns))
     halves = np.arange(100) % 2 == 0
     assert tellable(alone, one, "below_1_day", halves, 11)  # nothing follows for classes that nobody asks about
 
