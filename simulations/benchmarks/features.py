@@ -47,7 +47,8 @@ _USUAL_BATCH = 8
 class _Ready(Runtimes):
     """One way, made ready beforehand."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, file: Path, run: Run) -> None:
+        super().__init__(file)
         self._run = run
 
     def fastest(self, *_: object) -> Run:
@@ -89,8 +90,9 @@ def measure(files: list[Path], device: torch.device, repeats: int) -> Found:
     encoder = network.encoders[_MODALITY]
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        ways = Runtimes(Path(folder) / "runtimes.json")
-        ready = _Ready(ways.fastest(encoder, "benchmark", _batch(files, device), device, rows=ROWS))
+        measured = Path(folder) / "runtimes.json"
+        fastest = Runtimes(measured).fastest(encoder, "benchmark", _batch(files, device), device, rows=ROWS)
+        ready = _Ready(measured, fastest)
         seconds_ready = time.perf_counter() - start
         usual, ours = list[float](), list[float]()
         for number in range(repeats):

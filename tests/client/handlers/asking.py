@@ -59,14 +59,19 @@ def evaluation(ward: Any, models: dict[str, list[Model]], folds: list[int]) -> E
     return EvaluateRequest(**packed, labels=["death"], seed=7, folds=folds, candidates=list(models))
 
 
+def answering(table: Table, positive: NDArray[np.bool_]) -> Table:
+    """Give each row another outcome, as label and as answer."""
+    labels = positive.astype(np.int8)
+    return replace(table, labels=labels, answers=labels[:, None])
+
+
 def relabel(monkeypatch: pytest.MonkeyPatch, positive: Callable[[Table], NDArray[np.bool_]]) -> None:
     """Let a site read its own tables with other outcomes."""
     build = sites.build
 
     def relabelled(*arguments: Any, **others: Any) -> Table:
         table = build(*arguments, **others)
-        labels = positive(table).astype(np.int8)
-        return replace(table, labels=labels, answers=labels[:, None])
+        return answering(table, positive(table))
 
     monkeypatch.setattr(sites, "build", relabelled)
 

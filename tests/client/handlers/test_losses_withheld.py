@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from common import metrics
 from common.boosting.model import Model
 from common.disclosure import ClassCounts
 from common.messages import StatisticsRequest
-from tests.client.handlers.asking import evaluation, first_round, positives_of
+from tests.client.handlers.asking import answering, evaluation, first_round, positives_of
 
 
 @pytest.mark.parametrize(("people", "told"), [(11, True), (10, False)])
@@ -31,7 +30,7 @@ def test_a_class_of_many_rows_of_few_people_is_small(
         side = (splits.fold_of(table.patients, seed=7, folds=2) == 0) == away
         died = np.isin(table.patients, np.unique(table.patients[side])[:people])
         died |= ~side & (np.arange(len(side)) % 2 == 0)
-        return replace(table, labels=died.astype(np.int8)).select(np.tile(np.arange(len(side)), 3))
+        return answering(table, died).select(np.tile(np.arange(len(side)), 3))
 
     build = sites.build
     monkeypatch.setattr(sites, "build", lambda *arguments, **others: thrice(build(*arguments, **others)))
@@ -69,7 +68,7 @@ def with_rows(monkeypatch: pytest.MonkeyPatch, training: tuple[int, int], held_o
         rows, deaths = (np.where(away, there, here) for here, there in zip(training, held_out, strict=True))
         assert away.sum() >= held_out[0]
         assert (~away).sum() >= training[0]
-        return replace(table, labels=(rank <= deaths).astype(np.int8)).select(rank <= rows)
+        return answering(table, rank <= deaths).select(rank <= rows)
 
     monkeypatch.setattr(sites, "build", smaller)
 
@@ -81,7 +80,7 @@ def test_a_loss_that_would_tell_three_deaths_is_withheld_by_the_rule_alone(
     ward = open_ward("ward-2", values=["2"])
     reply = first_round(ward)
     assert (reply.training_loss, reply.held_out_loss) == (None, None)
-    monkeypatch.setattr("client.handlers.boost.class_counts", lambda labels, *_: ClassCounts(len(labels), 0))
+    monkeypatch.setattr("client.preprocessing.telling.class_counts", lambda labels, *_: ClassCounts(len(labels), 0))
     leaking = first_round(ward)
     assert leaking.trees == reply.trees
     assert round(deaths_from(leaking.training_loss or 0, 40)) == 3
