@@ -139,11 +139,8 @@ def train_round(
     taken = train(network, examples, rows.train, how, seed=here, devices=devices, controls=controls, moments=moments)
     after = _copied(network)
     leaving = trainable_with(shared(network, rule.keeps), examples.modalities)
-    keeps = {name: after[name] for name in kept(network, rule.keeps)}
-    drift: dict[str, Tensor] = {}
-    if controls:
-        drift, keeps_control = _new_controls(before, after, controls, taken.steps, how.learning_rate, leaving)
-        keeps |= keeps_control
+    drift, control_kept = _new_controls(before, after, controls, taken.steps, how.learning_rate, leaving)
+    keeps = {name: after[name] for name in kept(network, rule.keeps)} | control_kept
     if stage.training.moments == "kept":
         keeps |= {MOMENTS + name: value for name, value in taken.moments.items()}
     if rule.personal:
@@ -202,9 +199,11 @@ def _controls(network: Network, control: State, own: State) -> Controls:
 
 
 def _new_controls(
-    before: State, after: State, controls: Controls, steps: int, learning_rate: float, leaving: frozenset[str]
+    before: State, after: State, controls: Controls | None, steps: int, learning_rate: float, leaving: frozenset[str]
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Return the changes that leave, and the new variates that stay."""
+    """Return the changes that leave, and the new variates that stay; none without control variates."""
+    if controls is None:
+        return {}, {}
     names = leaving & controls.own.keys()  # of what the site cannot train it has no gradient to compare
     new = new_control(
         {name: before[name] for name in names}, {name: after[name] for name in names}, controls, steps, learning_rate

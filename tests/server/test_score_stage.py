@@ -7,9 +7,9 @@ import shutil
 import pytest
 
 from common.serialization import digest
-from server.checkpoints import Checkpoint
 from server.stages import evaluate, score
 from tests.networks import stage, stages
+from tests.server.stopping import run_until
 
 PLAN = {
     "split": {"folds": 2, "held_out": [0, 1]},
@@ -25,10 +25,6 @@ NETWORKS = 2 * (2 + 1 + 2 * 3)
 """A fold: two common ones, a personal one, two of each site's own."""
 HELD = 2 * (1 + 2)
 """A fold: the network it has embedded with, two of its own."""
-
-
-class Stop(Exception):
-    """Ends a run as a kill does."""
 
 
 def asked(network, kind="score"):
@@ -71,18 +67,9 @@ def test_how_many_travel_at_once_changes_no_figure(trial, monkeypatch):
     assert len(asked(one.network)) == 3 * (NETWORKS - 2), "a personal network has the weights of the common one"
 
 
-def test_a_resumed_run_goes_on_in_the_middle_of_the_scores(trial, little_at_once, monkeypatch):
-    one, keep = trial(PLAN), Checkpoint.keep
-
-    def keep_until(checkpoint, key, fact):
-        if key == "score/7/6":
-            raise Stop
-        keep(checkpoint, key, fact)
-
-    monkeypatch.setattr(Checkpoint, "keep", keep_until)
-    with pytest.raises(Stop):
-        one.run()
-    monkeypatch.setattr(Checkpoint, "keep", keep)
+def test_a_resumed_run_goes_on_in_the_middle_of_the_scores(trial, little_at_once):
+    one = trial(PLAN)
+    run_until("score/7/6", one)
     expected = len(asked(one.network))
     again = one.again()
     one.run()

@@ -4,36 +4,21 @@ from __future__ import annotations
 
 import shutil
 
-import pytest
-
-from server.checkpoints import Checkpoint
 from tests.networks import stage, stages
+from tests.server.stopping import run_until
 
 PLAN = {"stages": stages(stage("net", rounds=1), {"kind": "boosting", "strategy": "fedxgb_bagging", "rounds": 1})}
-
-
-class Stop(Exception):
-    """Ends a run as a kill does."""
 
 
 def figures(results):
     return {one.name: one.scores for one in results.candidates}
 
 
-def test_trees_and_scores_that_a_site_lacks_are_both_sent(trial, monkeypatch):
+def test_trees_and_scores_that_a_site_lacks_are_both_sent(trial):
     """A restarted coordinator does not know which trees a site holds: every site lacks some, one its scores, too."""
     expected = figures(trial(PLAN, name="whole").run())
-    one, keep = trial(PLAN, name="lossy"), Checkpoint.keep
-
-    def keep_until(checkpoint, key, fact):
-        if key == "evaluate, seed 7":
-            raise Stop
-        keep(checkpoint, key, fact)
-
-    monkeypatch.setattr(Checkpoint, "keep", keep_until)
-    with pytest.raises(Stop):
-        one.run()
-    monkeypatch.setattr(Checkpoint, "keep", keep)
+    one = trial(PLAN, name="lossy")
+    run_until("evaluate, seed 7", one)
     scores = one.files["hospital-2"].parent / "state" / "scores"
     assert any(scores.iterdir())
     shutil.rmtree(scores)

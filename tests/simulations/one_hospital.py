@@ -1,4 +1,16 @@
-"""What plans of films at one SYNTHETIC hospital begin with, after their name and title."""
+"""A study of films at one SYNTHETIC hospital: what its plan begins with, its data, its run, its predictions."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from common.plan_tables import Synthetic
+from simulations import sites as laying
+from simulations.__main__ import run as run_command
+from simulations.synthetic.layouts import generate
 
 BEGINNING = """
 task = "crd8"
@@ -25,3 +37,30 @@ column_fraction = 1.0
 [[stages]]
 kind = "statistics"
 """
+"""After name and title."""
+
+
+def generated(folder: Path) -> Path:
+    """Write the hospital's data."""
+    generate("mimic_cxr", Synthetic(hospitals=1, stays_per_hospital=50, seed=3), folder)
+    return folder
+
+
+def study(plan: Path, data: Path, encoder: str, weights: Path) -> Path:
+    """Run a plan by the command line's own function, beside the plan's file; the run's folder."""
+    runs = plan.parent / "runs"
+    with pytest.MonkeyPatch.context() as patch:
+        for place in ("server.running", "simulations.running"):
+            patch.setattr(f"{place}.write_report", lambda *_: None)
+        written = laying.data_and_policy
+        patch.setattr(laying, "data_and_policy", lambda *given: f"{written(*given)}minimum_cell = 3\n")
+        run_command(str(plan), data=[str(data)], weights=[f"{encoder}={weights}"], to=runs)
+    (done,) = (path for path in runs.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return done
+
+
+def predicted(file: Path) -> dict[tuple[str, str, str], float]:
+    """Read probabilities by patient, row and model."""
+    with file.open(newline="") as text:
+        rows = list(csv.DictReader(text))
+    return {(row["patient"], row["row"], row["model"]): float(row["probability_asthma"]) for row in rows}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import tomllib
 from pathlib import Path
 
@@ -19,12 +18,8 @@ from common.exceptions import PlanError  # noqa: E402
 from common.networks.building import require  # noqa: E402
 from common.networks.pretrained import digest_as  # noqa: E402
 from common.plan import read  # noqa: E402
-from common.plan_tables import Synthetic  # noqa: E402
-from simulations import sites as laying  # noqa: E402
-from simulations.__main__ import run as run_command  # noqa: E402
-from simulations.synthetic.layouts import generate  # noqa: E402
 from tests.reading import cache_in  # noqa: E402
-from tests.simulations.one_hospital import BEGINNING  # noqa: E402
+from tests.simulations.one_hospital import BEGINNING, generated, predicted, study  # noqa: E402
 
 ENCODER = "densenet121"
 PLAN = (
@@ -65,14 +60,6 @@ bootstraps = 100
 )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write a file of weights, drawn at random, whose normalisation knows the statistics of some films."""
@@ -87,25 +74,14 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data")
-    generate("mimic_cxr", Synthetic(hospitals=1, stays_per_hospital=50, seed=3), folder)
-    return folder
+    return generated(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory, data: Path, weights: Path) -> Path:
-    """Run the study by the command line's own function; the run's folder."""
-    folder = tmp_path_factory.mktemp("study")
-    plan = folder / "adapted.toml"
+    plan = tmp_path_factory.mktemp("study") / "films.toml"
     plan.write_text(PLAN.format(digest=digest_as(ENCODER, torch.load(weights, weights_only=True))))
-    with pytest.MonkeyPatch.context() as patch:
-        for place in ("server.running", "simulations.running"):
-            patch.setattr(f"{place}.write_report", lambda *_: None)
-        written = laying.data_and_policy
-        patch.setattr(laying, "data_and_policy", lambda *given: f"{written(*given)}minimum_cell = 3\n")
-        run_command(str(plan), data=[str(data)], weights=[f"{ENCODER}={weights}"], to=folder / "runs")
-    (done,) = (path for path in (folder / "runs").iterdir() if path.is_dir() and not path.name.startswith("."))
-    return done
+    return study(plan, data, ENCODER, weights)
 
 
 def test_the_head_and_the_adapters_are_released_and_nothing_of_the_backbone(run: Path) -> None:
@@ -115,17 +91,11 @@ def test_the_head_and_the_adapters_are_released_and_nothing_of_the_backbone(run:
     assert all(tensor.abs().max() > 0 for tensor in released.values()), "the way back began with zeros"
 
 
-def rows_of(file: Path) -> dict[tuple[str, str, str], float]:
-    with file.open(newline="") as text:
-        rows = list(csv.DictReader(text))
-    return {(row["patient"], row["row"], row["model"]): float(row["probability_asthma"]) for row in rows}
-
-
 def test_predictions_agree_with_and_without_a_kit(run: Path, data: Path, weights: Path, tmp_path: Path) -> None:
     of_kit(run, run / "sites" / "hospital-1", tmp_path / "kit.csv")
     cache = cache_in(tmp_path / "cache")
     of_folder(run, data / "hospital-1", None, ALL, cache, tmp_path / "data.csv", weights={ENCODER: weights})
-    found, same = rows_of(tmp_path / "kit.csv"), rows_of(tmp_path / "data.csv")
+    found, same = predicted(tmp_path / "kit.csv"), predicted(tmp_path / "data.csv")
     assert {model for _, _, model in found} == {"films", "both"}
     assert found.keys() == same.keys()
     assert max(abs(found[row] - same[row]) for row in found) <= 1e-6

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +19,10 @@ from common.encoders.base import Settings, Shape, find  # noqa: E402
 from common.encoders.densenet121_findings import COLUMNS  # noqa: E402
 from common.exceptions import ConfigurationError, ModelError  # noqa: E402
 from common.networks.pretrained import digest_as  # noqa: E402
-from common.plan_tables import Synthetic  # noqa: E402
 from common.serialization import parse  # noqa: E402
-from simulations import sites as laying  # noqa: E402
 from simulations.__main__ import run as run_command  # noqa: E402
-from simulations.synthetic.layouts import generate  # noqa: E402
 from tests.reading import cache_in  # noqa: E402
-from tests.simulations.one_hospital import BEGINNING  # noqa: E402
+from tests.simulations.one_hospital import BEGINNING, generated, predicted, study  # noqa: E402
 
 ENCODER = "densenet121_findings"
 PLAN = (
@@ -80,30 +76,13 @@ def write_plan(folder: Path, digest: str) -> str:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data")
-    generate("mimic_cxr", Synthetic(hospitals=1, stays_per_hospital=50, seed=3), folder)
-    return folder
+    return generated(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory, data: Path, weights: Path) -> Path:
-    """Run the study by the command line's own function; the run's folder."""
-    folder = tmp_path_factory.mktemp("study")
-    plan = write_plan(folder, digest_as(ENCODER, torch.load(weights, weights_only=True)))
-    with pytest.MonkeyPatch.context() as patch:
-        for place in ("server.running", "simulations.running"):
-            patch.setattr(f"{place}.write_report", lambda *_: None)
-        written = laying.data_and_policy
-        patch.setattr(laying, "data_and_policy", lambda *given: f"{written(*given)}minimum_cell = 3\n")
-        run_command(plan, data=[str(data)], weights=[f"{ENCODER}={weights}"], to=folder / "runs")
-    (done,) = (path for path in (folder / "runs").iterdir() if path.is_dir() and not path.name.startswith("."))
-    return done
-
-
-def rows_of(file: Path) -> dict[tuple[str, str, str], float]:
-    with file.open(newline="") as text:
-        rows = list(csv.DictReader(text))
-    return {(row["patient"], row["row"], row["model"]): float(row["probability_asthma"]) for row in rows}
+    plan = write_plan(tmp_path_factory.mktemp("study"), digest_as(ENCODER, torch.load(weights, weights_only=True)))
+    return study(Path(plan), data, ENCODER, weights)
 
 
 def test_trees_see_the_embedding_and_findings_by_name(run: Path) -> None:
@@ -125,7 +104,7 @@ def test_predictions_need_the_same_weights_and_agree_with_and_without_a_kit(
     of_kit(run, kit, tmp_path / "kit.csv")
     home, cache = data / "hospital-1", cache_in(tmp_path / "cache")
     of_folder(run, home, None, ALL, cache, tmp_path / "data.csv", weights={ENCODER: weights})
-    found, same = rows_of(tmp_path / "kit.csv"), rows_of(tmp_path / "data.csv")
+    found, same = predicted(tmp_path / "kit.csv"), predicted(tmp_path / "data.csv")
     assert {model for _, _, model in found} == {"head", "both"}
     assert found.keys() == same.keys()
     assert max(abs(found[row] - same[row]) for row in found) <= 1e-6
