@@ -16,6 +16,7 @@ from common import records
 from common.boosting.validation import TreeLimits, validate_trees
 from common.clinical.tables import exact_problem, noised_problem
 from common.clinical.variables import Layout, layout
+from common.ensembles import derived
 from common.exceptions import EgressRefusal, ModelError, ProtocolError
 from common.messages import (
     LARGEST_LEAF,
@@ -32,7 +33,6 @@ from common.messages import (
     ModelUpdates,
     NoisedStatisticsReply,
     StatisticsReply,
-    means_of_local,
 )
 from common.network_messages import ScoreRequest, TrainAloneReply, TrainAloneRequest, TrainReply, TrainRequest
 from common.payload import Payload
@@ -66,7 +66,7 @@ def inspect(content: RecordDict, request: Payload, plan: Plan, policy: Policy, c
             validate_trees(reply.trees, features=len(columns), limits=limits, at_most=request.trees_wanted)
     except (ProtocolError, ModelError) as error:
         raise EgressRefusal(f"the reply may not leave: {error}") from error
-    problem = _beyond(reply, request, policy) or _of_weights(reply, request, plan)
+    problem = _beyond(reply, request, plan, policy) or _of_weights(reply, request, plan)
     if isinstance(reply, StatisticsReply | NoisedStatisticsReply):
         problem = problem or _of_tables(reply, plan, policy, layout(plan, columns))
     if problem:
@@ -111,7 +111,7 @@ def _of_tables(reply: StatisticsReply | NoisedStatisticsReply, plan: Plan, polic
     return exact_problem(reply, asked, policy.minimum_cell)
 
 
-def _beyond(reply: Payload, request: Payload, policy: Policy) -> str:
+def _beyond(reply: Payload, request: Payload, plan: Plan, policy: Policy) -> str:
     """Say what a well-formed reply tells beyond what was asked and may be told; empty when nothing."""
     if isinstance(reply, Behind):
         asked_about = {*getattr(request, "targets", ()), *getattr(request, "digests", ())}
@@ -127,7 +127,7 @@ def _beyond(reply: Payload, request: Payload, policy: Policy) -> str:
         if reply.labels != request.labels:
             return "its labels are not those asked about"
         asked = [*request.candidates, *request.networks]
-        if reply.candidates != [*asked, *means_of_local(asked), *reply.references]:
+        if reply.candidates != [*asked, *derived(plan, asked), *reply.references]:
             return "its candidates are not those asked about"
         if policy.share != "curves" and (reply.negatives or reply.positives):
             return "this site shares figures, not counts per score bin"

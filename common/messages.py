@@ -33,6 +33,7 @@ LARGEST_LEAF = 100.0
 """Log odds; a sound leaf is at most the learning rate over the smallest probability."""
 SCORE_BINS = 128
 MEAN_OF_LOCAL = "mean of local"
+POOLED = "pooled"
 LOCAL = "local/"
 """How candidates of single sites begin; of networks, after the stage and a blank."""
 PERSONAL = "personal"

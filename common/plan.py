@@ -23,6 +23,7 @@ from common.plan_tables import Data, Sites, Split, Synthetic, Trees
 from common.serialization import canonical, digest
 from common.stages import (
     BoostingStage,
+    EnsembleStage,
     EvaluateStage,
     LocalStage,
     Stage,
@@ -85,16 +86,15 @@ class Plan(Part):
             raise ValueError("'seeds' lists at least one seed, each once")
         kinds = [stage.kind for stage in self.stages]
         models = [kind for kind in kinds if kind in ("boosting", "encoder")]
-        between = [kind for kind in kinds if kind in ("boosting", "encoder", "features", "local")]
+        between = [kind for kind in kinds if kind in ("boosting", "encoder", "features", "ensemble", "local")]
         order = ["statistics", *between, "evaluate"]
         if kinds != order or not models or kinds.count("local") > 1:
             raise ValueError(
-                "'stages' is one statistics stage, then boosting, encoder or features stages, one of the first two at "
-                "least, and at most one local stage, then one evaluate stage; "
+                "'stages' is one statistics stage, then boosting, encoder, features or ensemble stages, one of the "
+                "first two at least, and at most one local stage, then one evaluate stage; "
                 f"this plan has: {', '.join(kinds) or 'none'}"
             )
-        named = [stage.name for stage in self.federated]
-        if len(set(named)) != len(named):
+        if len(set(self.models)) != len(self.models):
             raise ValueError("'stages' names two models alike; a boosting stage's name is its strategy's unless told")
         if self.sites.names and (strange := set(self.data.sources) - set(self.sites.names)):
             raise ValueError(f"'data.sources' names {min(strange)}, which 'sites.names' does not invite")
@@ -139,10 +139,16 @@ class Plan(Part):
 
     def _check_inputs(self) -> None:
         """Refuse inputs that are not there when a stage is reached."""
-        known, trained = set[str](self.modalities), set[str]()
+        known, trained, models = set[str](self.modalities), set[str](), set[str]()
         for stage in self.stages:
+            if isinstance(stage, EncoderStage | BoostingStage):
+                models.add(stage.name)
             if isinstance(stage, EncoderStage):
                 trained.add(stage.name)
+            elif isinstance(stage, EnsembleStage) and (absent := set(stage.models) - models):
+                raise ValueError(
+                    f"stage '{stage.name}' names {min(absent)}; models before it: {', '.join(sorted(models)) or 'none'}"
+                )
             elif isinstance(stage, FeaturesStage):
                 if stage.encoder not in trained:
                     raise ValueError(f"stage '{stage.name}': no encoder stage '{stage.encoder}' before it")
@@ -181,6 +187,21 @@ class Plan(Part):
     def federated(self) -> tuple[BoostingStage | EncoderStage, ...]:
         """The stages that train one model of all sites, in order."""
         return tuple(stage for stage in self.stages if isinstance(stage, BoostingStage | EncoderStage))
+
+    @property
+    def ensembles(self) -> tuple[EnsembleStage, ...]:
+        """What models say together, in order."""
+        return tuple(stage for stage in self.stages if isinstance(stage, EnsembleStage))
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """What the models of all sites together are called, ensembles after their members."""
+        return (*(stage.name for stage in self.federated), *(stage.name for stage in self.ensembles))
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """How the names of variants begin: with that of the network, or of the ensemble."""
+        return (*(stage.name for stage in self.encoders), *(stage.name for stage in self.ensembles))
 
     @property
     def boosted(self) -> bool:
@@ -306,6 +327,7 @@ _TABLES: dict[str, type[Part]] = {
     "synthetic": Synthetic,
     "statistics": StatisticsStage,
     "boosting": BoostingStage,
+    "ensemble": EnsembleStage,
     "local": LocalStage,
     "evaluate": EvaluateStage,
 }

@@ -58,6 +58,24 @@ class BoostingStage(Part):
         return self
 
 
+class EnsembleStage(Part):
+    """What several models say together, the mean of their log odds: nothing is trained for it, and nothing travels.
+
+    ``models`` names boosting and encoder stages before it. Models that err differently err less together; trees that
+    see a network's scores as columns gain less, as they also trust what it knows by heart.
+    """
+
+    kind: Literal["ensemble"]
+    name: ModelName
+    models: Annotated[tuple[ModelName, ...], Field(min_length=2, max_length=20)]
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        if len(set(self.models)) != len(self.models):
+            raise ValueError("'models' names one twice")
+        return self
+
+
 class LocalStage(Part):
     """Each site alone, the baseline a federated result means nothing without.
 
@@ -85,6 +103,6 @@ class EvaluateStage(Part):
 
 TrainingStage = EncoderStage | FeaturesStage | BoostingStage | LocalStage
 Stage = Annotated[
-    StatisticsStage | EncoderStage | FeaturesStage | BoostingStage | LocalStage | EvaluateStage,
+    StatisticsStage | EncoderStage | FeaturesStage | BoostingStage | EnsembleStage | LocalStage | EvaluateStage,
     Field(discriminator="kind"),
 ]

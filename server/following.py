@@ -97,8 +97,7 @@ def results_table(found: Results) -> Table:
     plan = from_json(found.plan)
     if len(plan.label_names) > 1:
         return _by_label(found, plan, title)
-    networks = [stage.name for stage in plan.encoders]
-    return _by_model(found, title, networks) if networks else _by_site(found, title)
+    return _by_model(found, title, plan.families) if plan.families else _by_site(found, title)
 
 
 def _by_label(found: Results, plan: Plan, title: str) -> Table:

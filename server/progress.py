@@ -46,7 +46,7 @@ def exchanges(plan: Plan) -> int:
             training += labels * bool(stage.trees) + sum(one.privacy is None for one in plan.encoders)
         else:
             training += stage.rounds * (labels if isinstance(stage, BoostingStage) else 1)
-    judged = 1 if labels == 1 else labels * plan.boosted + bool(plan.encoders)
+    judged = labels if labels == 1 or plan.ensembles else labels * plan.boosted + bool(plan.encoders)
     return 2 + len(list(plan.repetitions)) * training + len(plan.seeds) * judged
 
 

@@ -126,8 +126,7 @@ def _run(
     trained, histories = training.train(study, counts)
     evaluations = training.judge(study, trained)
     released = releasing.release(study, folder, log, request.run, trained)
-    federated = [one.name for one in plan.federated]
-    found = evaluate.candidates(evaluations, plan.label_names, federated, plan.evaluation.bootstraps)
+    found = evaluate.candidates(evaluations, plan.label_names, plan.models, plan.evaluation.bootstraps)
     tracking.figures(found)
     results = Results(
         run=request.run,

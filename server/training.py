@@ -12,7 +12,7 @@ from common.network_stages import EncoderStage, FeaturesStage
 from common.plan import Repetition
 from common.stages import BoostingStage, LocalStage
 from server.results import StageHistory
-from server.stages import alone, boosting, encoder, evaluate, features, local
+from server.stages import alone, boosting, encoder, evaluate, features, local, score
 from server.stages.evaluate import Contender
 from server.stages.score import NetworkContender
 from server.stages.statistics import Statistics
@@ -86,7 +86,8 @@ def judge(study: Study, repetitions: Repetitions) -> evaluate.BySeed:
             for stage in plan.encoders
             if _rule(study, stage.name).personal
         ]
-        hearings = evaluate.hearings(trees, [*networks, *personal])
+        score.run(study, seed, [*networks, *personal])
+        hearings = evaluate.hearings(trees, [*networks, *personal], at_once=bool(plan.ensembles))
         found[seed] = [evaluate.run(study, seed, hearing).replies for hearing in hearings]
     return found
 

@@ -16,14 +16,14 @@ from client.preprocessing.table import Table
 from client.preprocessing.telling import tellable
 from client.site import Site
 from client.training.boosting import grow
-from client.training.evaluation import evaluate, held_out_probabilities, together
+from client.training.evaluation import evaluate, held_out_probabilities, together, with_derived
 from client.training.folds import divide
 from common import seeding
 from common.boosting.model import Model, ModelHeader
 from common.boosting.scoring import score
 from common.clinical.records import NONE
 from common.exceptions import ResamplingError
-from common.messages import LOCAL, EvaluateReply
+from common.messages import LOCAL, POOLED, EvaluateReply
 from common.plan import Plan, Repetition
 from common.stages import BoostingStage, LocalStage
 from server.averaging import macro
@@ -32,8 +32,6 @@ from server.stages.evaluate import candidates
 
 if TYPE_CHECKING:
     from common.encoders.network import Network
-
-NAME = "pooled"
 
 
 def add_pooled(results: Results, plan: Plan, files: Mapping[str, Path]) -> Results:
@@ -48,7 +46,7 @@ def add_pooled(results: Results, plan: Plan, files: Mapping[str, Path]) -> Resul
         seed: [_of_seed(plan, files, results.base_scores, seed, [site for site in files if (seed, site) in judged])]
         for seed in plan.seeds
     }
-    names = {NAME, *(f"{stage.name} {NAME}" for stage in plan.encoders)}
+    names = {POOLED, *(f"{family} {POOLED}" for family in plan.families)}
     pooled = candidates(found, plan.label_names, (), plan.evaluation.bootstraps)
     kept = [one for one in results.candidates if one.name not in names]
     both = (*kept, *(one for one in pooled if one.name in names))
@@ -86,7 +84,7 @@ def train(plan: Plan, files: Mapping[str, Path], label: str, base_score: float, 
         plan.trees,
         wanted=_size(plan),
         learning_rate=plan.trees.learning_rate,
-        seed=seeding.seed(repetition.seed, NAME, repetition.fold),
+        seed=seeding.seed(repetition.seed, POOLED, repetition.fold),
     )
     return model.append(trees)
 
@@ -127,20 +125,21 @@ def _score(
     for stage in plan.encoders:
         from simulations.pooled_networks import held_out_scores
 
-        scores[f"{stage.name} {NAME}"] = held_out_scores(plan, stage, site, seed, networks[stage.name])
+        scores[f"{stage.name} {POOLED}"] = held_out_scores(plan, stage, site, seed, networks[stage.name])
     replies, minimum, whole = [], site.settings.policy.minimum_cell, site.table(plan)
     fold_of = splits.fold_of(whole.patients, seed=seed, folds=plan.split.folds)
     away = np.isin(fold_of, folds)
     for place, (label, column) in enumerate(zip(plan.label_names, plan.label_columns, strict=True)):
-        table, trees = site.about(plan, label), {NAME: models[label]} if models else {}
-        seen = {(NAME, fold): _seen(plan, site, label, Repetition(seed, fold)) for fold in folds} if models else {}
+        table, trees = site.about(plan, label), {POOLED: models[label]} if models else {}
+        seen = {(POOLED, fold): _seen(plan, site, label, Repetition(seed, fold)) for fold in folds} if models else {}
         known = whole.answers[:, column] != NONE
         held_out, found = held_out_probabilities(fold_of[known], folds, trees, seen)
+        networks_say = {name: values[known, place][held_out] for name, values in scores.items()}
         replies.append(
             evaluate(
                 held_out,
                 replace(table, references={}),
-                {**found, **{name: values[known, place][held_out] for name, values in scores.items()}},
+                with_derived(plan, {**found, **networks_say}),
                 label=label,
                 told=tellable(whole, plan, label, away, minimum),
                 site=site.name,

@@ -11,7 +11,7 @@ from client.handlers.models import receive
 from client.preprocessing import splits
 from client.preprocessing.telling import tellable
 from client.site import Site
-from client.training.evaluation import Probabilities, evaluate, held_out_probabilities, together, with_means
+from client.training.evaluation import Probabilities, evaluate, held_out_probabilities, together, with_derived
 from common.boosting.model import ModelHeader
 from common.clinical.records import NONE
 from common.exceptions import ModelError
@@ -50,7 +50,7 @@ def score(site: Site, plan: Plan, request: EvaluateRequest) -> EvaluateReply | B
             evaluate(
                 held_out,
                 table if len(request.labels) == 1 else replace(table, references={}),
-                with_means({**probabilities, **scores}),
+                with_derived(plan, {**probabilities, **scores}),
                 label=label,
                 told=tellable(whole, plan, label, away, minimum),
                 site=site.name,

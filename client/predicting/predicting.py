@@ -132,7 +132,7 @@ def _write(scoring: Scoring, models: Sequence[str], to: Path) -> Predicted:
     run, cohort = scoring.run, scoring.cohort
     scoring.require_schema()
     chosen, n = run.named(models), len(cohort)
-    scores = np.concatenate([scoring.probabilities(files) for files in chosen.values()])
+    scores = np.concatenate(list(scoring.probabilities(list(chosen)).values()))
     each = len(chosen)
     columns: dict[str, writing.Column] = {
         "patient": np.tile(cohort.patients, each),

@@ -67,19 +67,24 @@ class ReleasedRun:
     columns: Mapping[str, tuple[str, ...]]
     models: tuple[ReleasedModel, ...]
 
+    def members(self, name: str) -> tuple[str, ...]:
+        """Name the models whose files make up one: an ensemble's, or else itself."""
+        return next((stage.models for stage in self.plan.ensembles if stage.name == name), (name,))
+
     def named(self, names: Sequence[str] = ()) -> dict[str, tuple[ReleasedModel, ...]]:
-        """Return all files of some models, by name; without names those of all sites together.
+        """Return all files of some models, by name, of ensembles those of their members; without names of all sites'.
 
         Raises
         ------
         ModelError
             No such model; names those there are.
         """
-        known = dict.fromkeys(model.name for model in self.models)
-        wanted = names or [stage.name for stage in self.plan.federated]
-        if unknown := [name for name in wanted if name not in known]:
+        plan, known = self.plan, dict.fromkeys(model.name for model in self.models)
+        wanted = names or plan.models
+        of = {name: self.members(name) for name in wanted}
+        if unknown := [name for name, members in of.items() if not known.keys() >= set(members)]:
             raise ModelError(f"the run released no model '{unknown[0]}'; it released {', '.join(known)}")
-        return {name: tuple(model for model in self.models if model.name == name) for name in wanted}
+        return {name: tuple(one for one in self.models if one.name in members) for name, members in of.items()}
 
     def content(self, model: ReleasedModel) -> bytes:
         """Read a model's file (ModelError when it is not the one that was released)."""

@@ -1,4 +1,4 @@
-"""Probabilities of a cohort's rows by released models: the mean over a model's seeds and folds."""
+"""Probabilities of a cohort's rows by released models: the mean over a model's seeds and folds, then ensembles."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from client.preprocessing.columns import columns
 from common.boosting.reading import from_xgboost_json
 from common.boosting.validation import TreeLimits
 from common.clinical.features import Features
+from common.ensembles import mean_log_odds
 from common.exceptions import DataError, ModelError
 from common.local_rule import Keeps
 from common.messages import LARGEST_LEAF, MAXIMUM_TREE_BYTES
@@ -79,8 +80,16 @@ class Scoring:
                 fix="use the version of the project that the run was made with, and its data source",
             )
 
-    def probabilities(self, models: Sequence[ReleasedModel]) -> NDArray[np.float64]:
-        """Return the mean of some models for each label of the plan; (n, k) float64, NaN where none answers it."""
+    def probabilities(self, names: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+        """Return what some models say of each label of the plan, by name; (n, k) float64, NaN where none answers it."""
+        single = dict.fromkeys(member for name in names for member in self.run.members(name))
+        said = {name: self._mean(files) for name, files in self.run.named(list(single)).items()}
+        return {
+            name: said[name] if name in said else mean_log_odds([said[one] for one in self.run.members(name)])
+            for name in names
+        }
+
+    def _mean(self, models: Sequence[ReleasedModel]) -> NDArray[np.float64]:
         labels = self.run.plan.label_names
         networks = [self._network_says(one) for one in models if one.is_network]
         found = np.full((len(self.cohort), len(labels)), np.nan)

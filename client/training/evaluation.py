@@ -12,7 +12,9 @@ from client.preprocessing.table import Table
 from common import metrics, score_histogram, seeding
 from common.boosting.model import Model
 from common.disclosure import class_counts
+from common.ensembles import ensembles_of, mean_log_odds
 from common.messages import LOCAL, MEAN_OF_LOCAL, SCORE_BINS, EvaluateReply, means_of_local
+from common.plan import Plan
 
 DIGITS = 3
 """Of a figure that leaves: more would tell more of single patients, and intervals are far wider."""
@@ -59,13 +61,15 @@ def held_out_probabilities(
     return held_out, found
 
 
-def with_means(found: Probabilities) -> Probabilities:
-    """Add the means of what the sites' own models say."""
+def with_derived(plan: Plan, found: Probabilities) -> Probabilities:
+    """Add the means of what the sites' own models say, and what ensembles do."""
     means = {}
     for name in means_of_local(list(found)):
         beginning = name.removesuffix(MEAN_OF_LOCAL) + LOCAL
         means[name] = np.mean([values for each, values in found.items() if each.startswith(beginning)], axis=0)
-    return {**found, **means}
+    told = {**found, **means}
+    together = {name: mean_log_odds([told[one] for one in of]) for name, of in ensembles_of(plan, list(told)).items()}
+    return {**told, **together}
 
 
 def evaluate(

@@ -50,6 +50,7 @@ def measured(results: Results, plan: Plan, shown: Sequence[Line]) -> list[str]:
         _binning(shown),
         *(_of_local_models() if any(line.kind == "local" for line in shown) else ()),
         *(_of_trees(results, plan) if plan.boosted else ()),
+        *(f"{federated_label(one.name)}: the mean log odds of {', '.join(one.models)}." for one in plan.ensembles),
     ]
 
 

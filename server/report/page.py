@@ -171,7 +171,7 @@ def _of_label(results: Results, plan: Plan, view: View, sites: tuple[str, ...]) 
         has_reference=bool(of_kind(shown, "reference")),
         auroc=tables.figures(shown, sites, "auroc"),
         further=[(name, tables.figures(shown, sites, key)) for key, name in METRICS.items() if key != "auroc"],
-        networks=tables.networks(shown) if plan.encoders else [],
+        networks=tables.networks(shown) if plan.encoders or plan.ensembles else [],
         pictured=pictured(shown),
         several=several(shown),
         curves=curves if one else [labels.apart(plot, view.name) for plot in curves],

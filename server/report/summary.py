@@ -78,8 +78,7 @@ def lines(results: Results, plan: Plan) -> tuple[Line, ...]:
 
 def local_lines(results: Results, plan: Plan, family: str) -> tuple[Line, ...]:
     """List each site's local model of a family by itself, named after the site that trained it."""
-    networks = [stage.name for stage in plan.encoders]
-    local = [one for one in results.candidates if one.kind == "local" and _family(one.name, networks) == family]
+    local = [one for one in results.candidates if one.kind == "local" and _family(one.name, plan.families) == family]
     return tuple(_line(one, one.name.rpartition(LOCAL)[2], _STYLES["local"]) for one in local)
 
 
@@ -102,7 +101,7 @@ def like(all_lines: Sequence[Line], best: Line | None, kind: str) -> Line | None
 
 
 def _families(results: Results, plan: Plan) -> tuple[str, ...]:
-    networks = [stage.name for stage in plan.encoders]
+    networks = plan.families
     trees = any(one.kind != "reference" and _family(one.name, networks) == "" for one in results.candidates)
     return (*([""] if trees else []), *networks)
 
@@ -115,7 +114,7 @@ def _family(name: str, networks: Collection[str]) -> str:
 
 def _of_family(results: Results, plan: Plan, family: str, hues: Iterator[str] | None) -> Iterator[Line]:
     """Yield a family's lines; with hues each federated model has the next, and the others have that of the first."""
-    networks = [stage.name for stage in plan.encoders]
+    networks = plan.families
     members = [one for one in results.candidates if one.kind != "reference" and _family(one.name, networks) == family]
     by_kind = {kind: [one for one in members if one.kind == kind] for kind in ("federated", *_TRAINED)}
     given: str | None = None

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from common import score_histogram, seeding
 from common.boosting.model import Model
 from common.boosting.transfer import pack
+from common.ensembles import derived
 from common.exceptions import ProtocolError
 from common.messages import (
     LOCAL,
@@ -22,7 +23,6 @@ from common.messages import (
     Behind,
     EvaluateReply,
     EvaluateRequest,
-    means_of_local,
 )
 from common.metrics import METRICS
 from common.plan import Plan, Repetition
@@ -64,18 +64,22 @@ class Hearing:
     networks: Sequence[NetworkContender]
 
 
-def hearings(trees: Mapping[str, Sequence[Contender]], networks: Sequence[NetworkContender]) -> list[Hearing]:
-    """Divide what is to be scored: the trees of each label, then all networks; of one label all at once."""
+def hearings(
+    trees: Mapping[str, Sequence[Contender]], networks: Sequence[NetworkContender], *, at_once: bool
+) -> list[Hearing]:
+    """Divide what is to be scored: the trees of each label, then all networks; of one label both ``at_once``."""
     labels = tuple(trees)
-    if len(labels) == 1:
-        return [Hearing(labels, trees[labels[0]], networks)]
+    if at_once or len(labels) == 1:
+        return [Hearing((label,), each, networks) for label, each in trees.items()]
     found = [Hearing((label,), each, ()) for label, each in trees.items() if each]
     return [*found, Hearing(labels, (), networks)] if networks else found
 
 
 def run(study: Study, seed: int, hearing: Hearing) -> Evaluation:
-    """Ask every site to score its held-out patients with every contender of a hearing."""
-    score.run(study, seed, hearing.networks)
+    """Ask every site to score its held-out patients with every contender of a hearing.
+
+    With its networks they have (:func:`server.stages.score.run`).
+    """
     about = [study.named(label) for label in hearing.labels[:1] if len(hearing.labels) == 1]
     what = ", ".join(["evaluate", f"seed {seed}", *filter(None, about)])
     finished = study.checkpoint.recall(what, Evaluation)
@@ -186,7 +190,7 @@ def _check(reply: EvaluateReply, labels: Sequence[str], names: Sequence[str], pl
         raise ProtocolError("evaluate-reply: the labels are not those asked for")
     if reply.references and len(labels) > 1:
         raise ProtocolError("evaluate-reply: references, of which there are none about several labels")
-    expected = [*names, *means_of_local(names)]
+    expected = [*names, *derived(plan, names)]
     if reply.candidates != [*expected, *reply.references] or len(set(reply.candidates)) < len(reply.candidates):
         raise ProtocolError("evaluate-reply: the candidates are not those asked for")
     if any(_of_plan(name, plan) for name in reply.references):
@@ -204,8 +208,7 @@ def _of_plan(name: str, plan: Plan) -> bool:
 
     A site's reference may not be called so: of other seeds, labels or sites it would make that model a reference.
     """
-    of_all = {stage.name for stage in plan.federated} | {MEAN_OF_LOCAL}
-    return name in of_all or name.partition(" ")[0] in {stage.name for stage in plan.encoders}
+    return name in {*plan.models, MEAN_OF_LOCAL} or name.partition(" ")[0] in plan.families
 
 
 def _score(seed: int, site: str, reply: EvaluateReply, place: int | None) -> Score:

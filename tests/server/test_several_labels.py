@@ -84,11 +84,15 @@ def test_means_by_hand(found):
     assert macro([one for one in found if one.label == "copd"]) == ()  # of one label there is no mean
 
 
-def test_trees_are_heard_label_by_label_and_networks_at_once():
+def test_trees_are_heard_label_by_label_and_networks_at_once_unless_an_ensemble_needs_both():
     trees, network = Contender("trees", (), "trees"), NetworkContender("film", (), "nothing")
-    several = hearings({"copd": [trees], "asthma": [trees], "sarcoidosis": []}, [network])
+    several = hearings({"copd": [trees], "asthma": [trees], "sarcoidosis": []}, [network], at_once=False)
     assert [(one.labels, len(one.trees), len(one.networks)) for one in several] == [
         (("copd",), 1, 0), (("asthma",), 1, 0), (LABELS, 0, 1),
     ]  # fmt: skip
-    (only,) = hearings({"death": [trees]}, [network])
+    (only,) = hearings({"death": [trees]}, [network], at_once=False)
     assert (only.labels, len(only.trees), len(only.networks)) == (("death",), 1, 1)
+    both = hearings({"copd": [trees], "sarcoidosis": []}, [network], at_once=True)
+    assert [(one.labels, len(one.trees), len(one.networks)) for one in both] == [
+        (("copd",), 1, 1), (("sarcoidosis",), 0, 1),
+    ]  # fmt: skip

@@ -9,6 +9,7 @@ import pytest
 
 from client.datasets.base import ALL
 from client.predicting.predicting import of_folder
+from common.serialization import parse
 from server.results import OVERALL
 from simulations.running import prepare, reopen, simulate
 from simulations.synthetic.mimic_layout import generate
@@ -158,3 +159,26 @@ def test_resampling_is_of_each_label(ready):
         (own,) = (content for name, content in models(both).items() if f"-{label}-" in name)
         assert [own] == list(models(alone).values())
         assert [own] != list(models(plain).values())
+
+
+def test_an_ensemble_has_figures_of_every_label_and_moves_none_of_its_members(ready, together):
+    """Its members are heard together then, label by label; of the rare one, too, which a site has no case of."""
+    pytest.importorskip("torch", reason="the extra 'encoders' is not installed")
+    trees, local, (last,) = CHANGES["stages"][1:3], CHANGES["stages"][3], CHANGES["stages"][4:]
+    net = {"kind": "encoder", "name": "net", "encoders": {"table": "tabular"}, "width": 8, "rounds": 2}
+    with_net = [CHANGES["stages"][0], net, *trees]
+    all_ = {"kind": "ensemble", "name": "all", "models": ["net", "fedxgb_cyclic"]}
+    told = {}
+    for name, stages in {"apart": [*with_net, local, last], "at-once": [*with_net, all_, local, last]}.items():
+        simulation = ready(list(LABELS), name, stages=stages)
+        told[name] = {(one.name, one.label): one for one in simulate(simulation).candidates}
+        steps = (simulation.folder / "progress.jsonl").read_text().splitlines()
+        assert {(parse(line)["done"], parse(line)["total"]) for line in steps[-1:]} == {(len(steps), len(steps))}
+    added = told["at-once"].keys() - told["apart"].keys()
+    assert added == {(f"all{variant}", label) for variant in ("", " mean of local", " pooled") for label in LABELS}
+    assert told["apart"].items() <= told["at-once"].items()
+    assert {told["at-once"]["all", label].kind for label in LABELS} == {"federated"}
+    for label in LABELS:
+        one, *members = (told["at-once"][name, label].scores for name in ("all", "net", "fedxgb_cyclic"))
+        assert [score.site for score in one] == [score.site for score in members[0]]
+        assert all(score.auroc or label == RARE for score in one)

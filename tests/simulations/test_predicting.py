@@ -6,6 +6,7 @@ import csv
 import re
 import shutil
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +48,11 @@ STAGES = [
     {"kind": "features", "name": "scores", "encoder": "plain", "gives": "scores"},
     {**BOOSTING, "name": "stacked", "inputs": ["table", "seen"]},
     {**BOOSTING, "name": "corrected", "inputs": ["table", "scores"]},
+    {"kind": "ensemble", "name": "all", "models": ["plain", "stacked", "kept"]},
     {"kind": "local", "trees": 2},
     {"kind": "evaluate", "share": "summary", "bootstraps": 100},
 ]
-FEDERATED = ("fedxgb_bagging", "plain", "kept", "stacked", "corrected")
+FEDERATED = ("fedxgb_bagging", "plain", "kept", "stacked", "corrected", "all")
 WITHOUT_KIT = ("fedxgb_bagging", "plain", "stacked", "corrected", "local/hospital-1", "plain local/hospital-2")
 
 
@@ -125,9 +127,12 @@ def test_several_files_of_a_model_are_averaged(evaluated, hospitals, tmp_path):
     shelf = Shelf(tmp_path / "shelf", keys.temporary())
     means = Means(shelf, Runtimes(tmp_path / "runtimes.json"), torch.device("cpu"))
     scoring = Scoring(run, cohort, Place(tmp_path, shelf), lambda: means, from_files({}))
-    one, other = (run.named([name])[name] for name in ("plain", "fedxgb_bagging"))
-    each = [scoring.probabilities(files) for files in (one, other)]
-    assert np.allclose(scoring.probabilities((*one, *other)), (each[0] + each[1]) / 2)
+    (tree,), (other,) = (run.named([name])[name] for name in ("fedxgb_bagging", "local/hospital-1"))
+    both = replace(run, models=(tree, other.model_copy(update={"name": tree.name, "seed": 8})))
+    each = [scoring.probabilities([name])[name] for name in (tree.name, "local/hospital-1")]
+    assert np.allclose(replace(scoring, run=both).probabilities([tree.name])[tree.name], (each[0] + each[1]) / 2)
+    assert np.abs(each[0] - each[1]).max() > 0.001
+    one, other = ((model,) for model in (tree, other))
     assert released.digest_of(one) == one[0].digest
     assert released.digest_of((*one, *other)) not in (one[0].digest, released.digest_of((*other, *one)))
 
