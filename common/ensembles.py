@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from common.messages import MEAN_OF_LOCAL, POOLED, means_of_local
+from common.messages import LOCAL, MEAN_OF_LOCAL, POOLED, means_of_local
 from common.plan import Plan
 
 CERTAIN = 1e-6
@@ -38,14 +38,17 @@ def mean_log_odds(probabilities: Sequence[NDArray[np.float64]]) -> NDArray[np.fl
 def ensembles_of(plan: Plan, candidates: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """Name the ensembles that some candidates make up, with their members.
 
-    Those of a plan have the variants that their members have: beside "all" of "gru" and "trees" there are "all mean of
-    local" of "gru mean of local" and "mean of local", and in a simulation "all pooled". The sites' own trees, and the
-    pooled ones, are one model each: of an ensemble with several stages of trees there are no variants.
+    Those of a plan have the variants that their members have: beside "all" of "gru" and "trees" there are "all
+    local/<site>" of "gru local/<site>" and "local/<site>", so "all mean of local", and in a simulation "all pooled". A
+    site's own trees, and the pooled ones, are one model: of an ensemble with several stages of trees there are no
+    variants.
     """
+    alone = (LOCAL + name.rpartition(LOCAL)[2] for name in candidates if LOCAL in name)
+    variants = dict.fromkeys(("", *alone, MEAN_OF_LOCAL, POOLED))
     networks = {stage.name for stage in plan.encoders}
     found: dict[str, tuple[str, ...]] = {}
     for stage in plan.ensembles:
-        for variant in ("", MEAN_OF_LOCAL, POOLED):
+        for variant in variants:
             named = [f"{name} {variant}" if variant and name in networks else variant or name for name in stage.models]
             if set(named) <= set(candidates) and len(set(named)) == len(named):
                 found[f"{stage.name} {variant}".rstrip()] = tuple(named)

@@ -53,8 +53,14 @@ def test_what_one_does_not_answer_all_leave_open() -> None:
 
 def test_variants_of_the_members_make_variants_of_the_ensemble(demo_with: Build) -> None:
     plan = demo_with({"stages": stages(stage("net"), BAGGING, ALL, LOCAL)})
-    assert ensembles_of(plan, ASKED) == {"all": ("net", "fedxgb_bagging")}
-    assert derived(plan, ASKED) == ("mean of local", "net mean of local", "all", "all mean of local")
+    assert ensembles_of(plan, ASKED) == {
+        "all": ("net", "fedxgb_bagging"),
+        "all local/a": ("net local/a", "local/a"),
+        "all local/b": ("net local/b", "local/b"),
+    }
+    assert derived(plan, ASKED) == (
+        *("mean of local", "net mean of local", "all", "all local/a", "all local/b", "all mean of local"),
+    )
     assert ensembles_of(plan, ("pooled", "net pooled")) == {"all pooled": ("net pooled", "pooled")}
     assert ensembles_of(plan, ("net", "net pooled", "net mean of local")) == {}
 

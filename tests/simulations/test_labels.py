@@ -175,7 +175,11 @@ def test_an_ensemble_has_figures_of_every_label_and_moves_none_of_its_members(re
         steps = (simulation.folder / "progress.jsonl").read_text().splitlines()
         assert {(parse(line)["done"], parse(line)["total"]) for line in steps[-1:]} == {(len(steps), len(steps))}
     added = told["at-once"].keys() - told["apart"].keys()
-    assert added == {(f"all{variant}", label) for variant in ("", " mean of local", " pooled") for label in LABELS}
+    variants = ("", " mean of local", " pooled", " local/hospital-2", " local/hospital-3")
+    assert added == {
+        *((f"all{variant}", label) for variant in variants for label in LABELS),
+        *(("all local/hospital-1", label) for label in LABELS if label != RARE),
+    }
     assert told["apart"].items() <= told["at-once"].items()
     assert {told["at-once"]["all", label].kind for label in LABELS} == {"federated"}
     for label in LABELS:
