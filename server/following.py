@@ -20,7 +20,7 @@ from common.stages import BoostingStage
 from server import results
 from server.launching import connect
 from server.progress import exchanges, latest
-from server.results import OVERALL, Candidate, Results
+from server.results import COARSE, OVERALL, Candidate, Results
 from server.settings import RunRequest, ServerSettings
 from server.submission import submit
 from strategies.base import find
@@ -96,8 +96,12 @@ def results_table(found: Results) -> Table:
     title = f"AUROC on held-out patients{label}"
     plan = from_json(found.plan)
     if len(plan.label_names) > 1:
-        return _by_label(found, plan, title)
-    return _by_model(found, title, plan.families) if plan.families else _by_site(found, title)
+        table = _by_label(found, plan, title)
+    else:
+        table = _by_model(found, title, plan.families) if plan.families else _by_site(found, title)
+    if _doubt(found.candidates, OVERALL):
+        table.caption = "≈ told from counts per bin of risk, too coarse for it"
+    return table
 
 
 def _by_label(found: Results, plan: Plan, title: str) -> Table:
@@ -120,7 +124,8 @@ def _mean_over_labels(of_labels: Sequence[Candidate]) -> str:
     known = [value for one in of_labels if (value := _over_seeds(one, OVERALL)) is not None]
     if not known:
         return "withheld"
-    return f"{fmean(known):.3f}" + (f" (over {len(known)})" if len(known) < len(of_labels) else "")
+    text = f"{_doubt(of_labels, OVERALL)}{fmean(known):.3f}"
+    return text + (f" (over {len(known)})" if len(known) < len(of_labels) else "")
 
 
 def _by_site(found: Results, title: str) -> Table:
@@ -167,7 +172,13 @@ def _mean_auroc(candidate: Candidate | None, site: str) -> str:
     if candidate is None:
         return ""
     value = _over_seeds(candidate, site)
-    return "withheld" if value is None else f"{value:.3f}"
+    return "withheld" if value is None else f"{_doubt([candidate], site)}{value:.3f}"
+
+
+def _doubt(candidates: Sequence[Candidate], site: str) -> str:
+    """Mark what is told from counts that are too coarse for it."""
+    scores = (score for one in candidates for score in one.scores if score.site == site)
+    return "≈" if any(score.binning_error > COARSE for score in scores) else ""
 
 
 def _over_seeds(candidate: Candidate, site: str) -> float | None:

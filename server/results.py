@@ -9,13 +9,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from common.exceptions import CheckpointError
+from common.score_histogram import ScoreHistogram, auroc_binning_error
 from common.serialization import canonical, parse, write_atomic
 
 OVERALL = "overall"
 """In place of a site's name: all sites together."""
+COARSE = 0.02
+"""An AUROC that may be further than this from the exact one is doubtful, as its interval knows nothing of it."""
 
 
 Kind = Literal["federated", "personal", "local", "ensemble", "pooled", "reference"]
@@ -52,6 +56,13 @@ class Score(Part):
     ece: Interval | None
     negatives: tuple[int, ...] = ()
     positives: tuple[int, ...] = ()
+
+    @property
+    def binning_error(self) -> float:
+        """Bound how far the AUROC can be from the exact one: that of all sites is told from counts per bin."""
+        if self.site != OVERALL or not self.negatives:
+            return 0.0
+        return auroc_binning_error(ScoreHistogram(np.array(self.negatives), np.array(self.positives)))
 
 
 class Candidate(Part):

@@ -9,7 +9,7 @@ from common.score_histogram import auroc_binning_error
 from common.tasks.base import find
 from server.report.answer import leading, point, span
 from server.report.summary import Line, federated_label
-from server.results import OVERALL, Results
+from server.results import COARSE, OVERALL, Results
 
 _EICU = (
     "Data: eICU Collaborative Research Database or its demo, under the terms of its licence (the demo: Open Database "
@@ -67,6 +67,20 @@ def left_out(results: Results, plan: Plan) -> list[str]:
     named = [f"{site} for {len(of)} of {several} labels" if several > 1 else site for site, of in found.items()]
     names = ", ".join(named) if len(named) <= MOST_NAMED else f"{len(named)} sites"
     return [f"All patients together are those of the sites that tell counts of them, without {names}."] if found else []
+
+
+def coarse(results: Results) -> list[str]:
+    """Say which overall figures are doubtful: where a model gives most patients risks of one bin."""
+    errors: dict[str, float] = {}
+    for one in results.candidates:
+        if one.kind == "federated":
+            errors[one.name] = max((errors.get(one.name, 0.0), *(score.binning_error for score in one.scores)))
+    named = [f"{federated_label(name)} (by up to {error:.2f})" for name, error in errors.items() if error > COARSE]
+    several = "models give" if len(named) > 1 else "model gives"
+    return [
+        f"Over all patients the AUROC of {', '.join(named)} may be far from the exact one: the {several} most patients "
+        "nearly the same risk, and counts per bin of risk do not tell them apart. The figures of each site are exact."
+    ] if named else []  # fmt: skip
 
 
 def card(results: Results, plan: Plan, shown: Sequence[Line], several: str = "") -> list[tuple[str, str]]:

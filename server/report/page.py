@@ -103,7 +103,8 @@ def render(results: Results) -> str:
     sites = tuple(site.name for site in results.sites)
     units = f"{find(plan.task).unit}s"
     told = labels.answer(views, sites, results.synthetic) if several else answer(shown, sites, results.synthetic)
-    told = replace(told, sentences=(*told.sentences[:1], *method.left_out(results, plan), *told.sentences[1:]))
+    first, *rest = told.sentences
+    told = replace(told, sentences=(first, *method.left_out(results, plan), *method.coarse(results), *rest))
     each = [_of_label(results, plan, view, sites) for view in views]
     figures = labels.tiles(views, sites) if several else _figures(shown, sites)
     return environment.from_string(PAGE).render(

@@ -67,6 +67,18 @@ def test_sites_that_the_overall_figures_are_without_are_named():
     assert method.left_out(part.model_copy(update={"candidates": tuple(figures_only)}), plan) == []
 
 
+def test_overall_figures_from_counts_too_coarse_for_them_are_said_to_be_doubtful():
+    found = simulated(sizes=SITES)
+    assert method.coarse(found) == []
+    one, *others = (each for each in found.candidates if each.kind == "federated")
+    flat = {"negatives": (900, *[0] * 127), "positives": (100, *[0] * 127)}  # the same risk for everybody
+    scores = tuple(score.model_copy(update=flat) for score in one.scores)
+    candidates = (one.model_copy(update={"scores": scores}), *others)
+    (told,) = method.coarse(found.model_copy(update={"candidates": candidates}))
+    assert "(by up to 0.50)" in told
+    assert "the model gives most patients" in told
+
+
 def view(name: str, **values: float) -> View:
     def line(kind: str, value: float) -> Line:
         figure = Interval(value=value, low=value - 0.1, high=value + 0.1)

@@ -62,3 +62,23 @@ def test_the_mean_over_labels_is_of_those_told_in_every_seed():
     )
     assert [rows[label] for label in (first, second, third)] == [["0.700"], ["0.900"], ["withheld"]]
     assert rows["mean"] == ["0.800 (over 2)"]
+
+
+def test_a_figure_from_counts_too_coarse_for_it_is_marked():
+    """Half of the pairs that fall into one bin: of two bins with (6, 2) and (4, 8) of ten each, 44 of 100, by .22."""
+    told = candidate("death", {"alder": (0.6,), OVERALL: (0.6,)})
+    site, overall = told.scores
+    counts = {"negatives": (6, 4, *[0] * 126), "positives": (2, 8, *[0] * 126)}
+    fine = {"negatives": (10, *[0] * 127), "positives": (*[0] * 127, 10)}
+    coarse = told.model_copy(update={"scores": tuple(one.model_copy(update=counts) for one in (site, overall))})
+    exact = told.model_copy(update={"scores": (site, overall.model_copy(update=fine))})
+    assert [one.binning_error for one in coarse.scores] == [0.0, pytest.approx(0.22)]
+    plan = read("demo")
+    assert [shown(plan, one)[OVERALL] for one in (coarse, exact)] == [["≈0.600"], ["0.600"]]
+    assert shown(plan, coarse)["alder"] == ["0.600"]
+    found = SimpleNamespace(plan=plan.to_json(), synthetic=(), only_synthetic=False, macro=(), sites=[])
+    assert [
+        bool(results_table(SimpleNamespace(**vars(found), candidates=[one])).caption) for one in (coarse, exact)
+    ] == [
+        *(True, False),
+    ]
