@@ -24,7 +24,7 @@ from common.audit.event import Event, Head, Kind
 from common.exceptions import ConfigurationError, FedwardError, PrivacyError, ProtocolError
 from common.messages import NOT_AUDITED, AdmissionRequest, NoisedStatisticsRequest
 from common.network_messages import EmbedRequest, ScoreRequest, TrainRequest
-from common.payload import Header, Payload, Refusal
+from common.payload import LONGEST_REASON, Header, Payload, Refusal
 from common.plan import Plan, from_json
 from common.serialization import digest_json
 
@@ -130,7 +130,7 @@ def _pack(site: Site, run: str, body: Payload, ledger: Head | None) -> RecordDic
 
 
 def _refuse(site: Site, run: str, code: str, reason: str) -> RecordDict:
-    body = Refusal(code=code, reason=reason[:1000])
+    body = Refusal(code=code, reason=reason[:LONGEST_REASON])
     site.audit.append(Event(Kind.REFUSAL, {"run": run, "code": code, "reason": body.reason}))
     try:
         ledger = site.releases.ledger.head()

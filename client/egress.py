@@ -34,7 +34,14 @@ from common.messages import (
     NoisedStatisticsReply,
     StatisticsReply,
 )
-from common.network_messages import ScoreRequest, TrainAloneReply, TrainAloneRequest, TrainReply, TrainRequest
+from common.network_messages import (
+    ScoreReply,
+    ScoreRequest,
+    TrainAloneReply,
+    TrainAloneRequest,
+    TrainReply,
+    TrainRequest,
+)
 from common.payload import Payload
 from common.plan import Plan
 
@@ -116,6 +123,8 @@ def _beyond(reply: Payload, request: Payload, plan: Plan, policy: Policy) -> str
     if isinstance(reply, Behind):
         asked_about = {*getattr(request, "targets", ()), *getattr(request, "digests", ())}
         return "" if set(reply.lacking) <= asked_about else "it names models that were not asked about"
+    if isinstance(reply, ScoreReply) and isinstance(request, ScoreRequest):
+        return "" if set(reply.unable) <= set(request.networks) else "it names networks that were not asked about"
     if isinstance(reply, StatisticsReply):
         whole = [count for count in (0, reply.patients, reply.stays) if count is not None]
         told = list(reply.excluded)

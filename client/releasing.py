@@ -19,6 +19,7 @@ from common.plan import Plan
 from common.privacy.entries import Release
 from common.privacy.events import Mechanism, Unprotected
 from common.privacy.ledger import Ledger
+from common.room import enough_space
 from common.serialization import canonical, digest
 
 LEDGER = "privacy-ledger"
@@ -89,8 +90,9 @@ class Releases:
         release = Release(name, run, plan.name, purpose, tuple(mechanisms))
         self._reserve(release)
         data = draw()
-        self._folder.mkdir(exist_ok=True, mode=0o700)
-        files.write(self._folder / name, self._key(), name, [data])
+        with enough_space(self._folder.name, self._folder):
+            self._folder.mkdir(exist_ok=True, mode=0o700)
+            files.write(self._folder / name, self._key(), name, [data])
         self.ledger.commit(release, digest(data))
         return data
 

@@ -35,6 +35,7 @@ from common.network_stages import EncoderStage
 from common.payload import Payload
 from common.plan import Plan
 from common.privacy.ledger import Budget, Ledger
+from common.room import enough_space
 from common.serialization import digest, write_atomic
 from common.tasks import base as tasks
 
@@ -103,9 +104,10 @@ class Site:
         if file.exists():
             policy.permit_run(plan, digest(file.read_bytes()))
             return
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.audit.append(Event(Kind.PLAN_RECEIVED, {"run": run, "plan": plan.digest, "task": plan.task}))
-        write_atomic(file, plan.to_json().encode())
+        with enough_space("runs", self.state):
+            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            write_atomic(file, plan.to_json().encode())
         for kept in (self.models, self.shelf, self.embeddings) if plan.encoders else (self.models,):
             kept.remove_unused(self._clock())
 

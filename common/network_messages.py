@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar, Self
 from pydantic import Field, model_validator
 
 from common.local_rule import Keeps
-from common.payload import Count, Digest, Loss, Payload, Seed, Text
+from common.payload import Count, Digest, Loss, Payload, Reason, Seed, Text
 
 MAXIMUM_WEIGHTS = 1 << 28
 """Bytes of one network; the largest encoder here has 2^25."""
@@ -116,6 +116,17 @@ class ScoreRequest(Payload):
 
 
 class ScoreReply(Payload):
-    """The scores are there."""
+    """The scores are there, but for those by networks that the site is ``unable`` to score with, ``because`` of what.
+
+    Such as one of which a part stays at each site that trains it, at a site that never has. Each is named once.
+    """
 
     kind: ClassVar[str] = "score-reply"
+    unable: Annotated[list[Text], Field(max_length=10_000)]
+    because: Annotated[list[Reason], Field(max_length=10_000)]
+
+    @model_validator(mode="after")
+    def _parallel(self) -> Self:
+        if len(self.because) != len(self.unable) or len(set(self.unable)) != len(self.unable):
+            raise ValueError("one reason a network, each network once")
+        return self

@@ -11,6 +11,8 @@ from common.names import Name, RunName
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Text = Annotated[str, StringConstraints(max_length=400)]
 ReferenceName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,59}$")]
+LONGEST_REASON = 1000
+Reason = Annotated[str, StringConstraints(max_length=LONGEST_REASON)]
 Count = Annotated[int, Field(ge=0, le=10**12)]
 Loss = Annotated[float, Field(ge=0, le=1000)]
 Probability = Annotated[float, Field(gt=0, lt=1)]
@@ -48,4 +50,4 @@ class Refusal(Payload):
 
     kind: ClassVar[str] = "refusal"
     code: Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{1,40}$")]
-    reason: Annotated[str, StringConstraints(max_length=1000)]
+    reason: Reason

@@ -80,15 +80,14 @@ def judge(study: Study, repetitions: Repetitions) -> evaluate.BySeed:
             for name in trained[0].networks
             if all(name in one.networks for one in trained)
         ]
-        # A site that never trained has no network of its own: there the common one stands in for it.
         personal = [
             NetworkContender(f"{stage.name} {PERSONAL}", tuple(one.networks[stage.name] for one in trained), "nothing")
             for stage in plan.encoders
             if _rule(study, stage.name).personal
         ]
-        score.run(study, seed, [*networks, *personal])
+        unable = score.run(study, seed, [*networks, *personal])
         hearings = evaluate.hearings(trees, [*networks, *personal], at_once=bool(plan.ensembles))
-        found[seed] = [evaluate.run(study, seed, hearing).replies for hearing in hearings]
+        found[seed] = [evaluate.run(study, seed, hearing, unable).replies for hearing in hearings]
     return found
 
 

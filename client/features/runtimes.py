@@ -33,6 +33,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from common.room import enough_space
 from common.serialization import canonical, digest_json, parse, write_atomic
 
 log = logging.getLogger("fedward.client")
@@ -100,7 +101,8 @@ class Runtimes:
             for name, way in ways.items():
                 measured[name] = _measured(name, way, batch, expected)
             known = min(measured, key=lambda name: measured[name])
-            write_atomic(self._file, canonical({**_read(self._file), key: known}))
+            with enough_space(self._file.name, self._file.parent):
+                write_atomic(self._file, canonical({**_read(self._file), key: known}))
             told = ", ".join(f"{name} {len(expected) / taken:.1f}/s" for name, taken in measured.items())
             log.info("embedding by %s (%s)", known, told)
         if known is None or known not in ways:

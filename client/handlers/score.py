@@ -18,7 +18,8 @@ from common.local_rule import Keeps
 from common.messages import LOCAL, PERSONAL, Behind, EvaluateRequest
 from common.network_messages import ScoreReply, ScoreRequest
 from common.network_stages import EncoderStage
-from common.networks.sharing import kept, load, shared
+from common.networks.sharing import kept, learnt, load, shared
+from common.payload import LONGEST_REASON
 from common.plan import Plan, Repetition
 from common.serialization import digest, digest_json
 
@@ -26,14 +27,11 @@ from common.serialization import digest, digest_json
 def score_networks(site: Site, plan: Plan, request: ScoreRequest) -> ScoreReply | Behind:
     """Score with each network those it has not seen, and keep that; what was scored before stays as it is.
 
-    Raises
-    ------
-    ModelError
-        Weights do not fit their network, or a part of it that stays at each site is not here. What others say is kept.
+    Networks whose weights do not fit, or of which a part that stays at each site is not here, are told and left out.
     """
     received = {digest(weights): weights for weights in request.weights}
     lacking: list[str] = []
-    problem: ModelError | None = None
+    unable: dict[str, str] = {}
     for name, fold, keeps, wanted in zip(request.networks, request.folds, request.keeps, request.digests, strict=True):
         repetition = Repetition(request.seed, fold)
         where = _name(site, plan, name, repetition, wanted)
@@ -47,14 +45,12 @@ def score_networks(site: Site, plan: Plan, request: ScoreRequest) -> ScoreReply 
         try:
             np.save(content, _predict(site, plan, name, repetition, keeps, weights), allow_pickle=False)
         except ModelError as error:
-            problem = error
+            unable[name] = error.public[:LONGEST_REASON]
             continue
         site.scores.put(where, content.getvalue())
     if lacking:
         return Behind(lacking=sorted(set(lacking)))
-    if problem is not None:
-        raise problem
-    return ScoreReply()
+    return ScoreReply(unable=list(unable), because=list(unable.values()))
 
 
 def network_probabilities(site: Site, plan: Plan, request: EvaluateRequest) -> dict[str, NDArray[np.float64]] | Behind:
@@ -114,9 +110,7 @@ def _fill(
     chain = chain_of(site.run, plan, stage, *repetition)
     load(network, from_bytes(weights, shared(network, keeps)))
     if name.endswith(f" {PERSONAL}"):
-        own = site.states.latest(chain)
-        beginning = f"{PERSONAL}/"
-        load(network, {key.removeprefix(beginning): own[key] for key in own if key.startswith(beginning)})
+        load(network, site.states.part(chain, learnt(network), of=f"{PERSONAL}/"))
     elif keeps != "nothing" and LOCAL not in name:
         load(network, site.states.part(chain, kept(network, keeps)))
 

@@ -26,6 +26,7 @@ from common.messages import NoisedStatisticsReply, NoisedStatisticsRequest, Stat
 from common.plan import Plan
 from common.privacy.events import DiscreteLaplace
 from common.privacy.mechanisms import Below, noised, shares
+from common.room import enough_space
 from common.serialization import canonical, digest_json, parse, write_atomic
 
 
@@ -151,7 +152,8 @@ def _bind(site: Site, told: Layout) -> None:
     file = _folder(site) / "edges.json"
     before = parse(file.read_bytes()) if file.exists() else {}
     policy.permit_edges(before, asked)
-    write_atomic(file, canonical({**before, **asked}))
+    with enough_space(file.parent.name, file.parent):
+        write_atomic(file, canonical({**before, **asked}))
 
 
 def _folder(site: Site) -> Path:

@@ -110,7 +110,13 @@ class PixelInput:
         return present
 
     def batch(self, rows: NDArray[np.int64]) -> tuple[Tensor, ...]:
-        """Pixels (b, 1, ...), float32."""
+        """Pixels (b, 1, ...), float32.
+
+        Raises
+        ------
+        DataError
+            A file that could be read before cannot be any more.
+        """
         files = self._of_row[rows]
         values = np.zeros((len(rows), *self.shape.extent), np.float32)
         memory = self._memory
@@ -118,7 +124,10 @@ class PixelInput:
         values[held] = sixteen_bits.restored(memory.values[files[held]], self._reading.steps)
         beyond = np.flatnonzero(self.present[rows] & ~held)
         if len(beyond):
-            values[beyond] = sixteen_bits.restored(self._read(files[beyond]).values, self._reading.steps)
+            found = self._read(files[beyond])
+            if not found.present.all():
+                raise self._changed(files[beyond][~found.present][0])
+            values[beyond] = sixteen_bits.restored(found.values, self._reading.steps)
         return (torch.from_numpy(values[:, None]),)
 
     def read(self, rows: NDArray[np.int64]) -> tuple[tuple[Tensor, ...], NDArray[np.bool_]]:
@@ -181,6 +190,14 @@ class PixelInput:
         for reason, times in wrong.items():
             log.warning("%s left out: %d, %s", self._reading.what, times, reason)
         return Kept(values, present)
+
+    def _changed(self, file: int) -> DataError:
+        return DataError(
+            "could be read before, and cannot be any more",
+            file=self._reading.what,
+            row=int(self._films.row[self._files[file]]),
+            fix="put it back, and change the data only when nothing is at work on it",
+        )
 
     def _require_reachable(self, path: Path, row: int) -> None:
         """Refuse to take a file for damaged that this machine does not let us read (ConfigurationError)."""

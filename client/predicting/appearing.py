@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from common.serialization import flush_folder
 
 LEFT = ".predictions-"
 """How folders begin in which files are written where the file system knows none without a name."""
+_NAME = "predictions"
 _UNSUPPORTED = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT}
 
 
@@ -31,24 +31,20 @@ def appearing(path: Path) -> Iterator[Path]:
         Something is there already.
     """
     folder = path.absolute().parent
-    there = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        unnamed = _unnamed(folder)
-        if unnamed is None:
-            with _beside(folder) as named:
-                yield named
-                _flushed(named)
-                os.link(named, path)  # unlike renaming, it fails where something is
-        else:
-            try:
-                place = f"/proc/self/fd/{unnamed}"
-                yield Path(place)
-                os.fsync(unnamed)
-                os.link(place, path.name, dst_dir_fd=there)  # with a descriptor, links are followed
-            finally:
-                os.close(unnamed)
-    finally:
-        os.close(there)
+    unnamed = _unnamed(folder)
+    if unnamed is None:
+        with _beside(folder) as named:
+            yield named
+            _flushed(named)
+            os.link(named, path)  # unlike renaming, it fails where something is
+    else:
+        place = f"/proc/self/fd/{unnamed}"
+        try:
+            yield Path(place)
+            os.fsync(unnamed)
+            os.link(place, path, src_dir_fd=unnamed)  # with any descriptor, links are followed
+        finally:
+            os.close(unnamed)
     flush_folder(folder)
 
 
@@ -61,9 +57,9 @@ def clean(folder: Path) -> None:
             continue  # gone meanwhile, or somebody else's
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(left, ignore_errors=True)
-        except BlockingIOError:
-            pass
+            _remove(left)
+        except OSError:
+            pass  # somebody writes there, or it holds what we have not put there
         finally:
             os.close(descriptor)
 
@@ -84,10 +80,16 @@ def _beside(folder: Path) -> Iterator[Path]:
     descriptor = os.open(private, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield private / "predictions"
+        yield private / _NAME
     finally:
-        shutil.rmtree(private, ignore_errors=True)
+        _remove(private)
         os.close(descriptor)
+
+
+def _remove(private: Path) -> None:
+    """Remove a folder and the one file in it, and nothing else."""
+    (private / _NAME).unlink(missing_ok=True)
+    private.rmdir()
 
 
 def _flushed(path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, get_args
@@ -144,19 +144,18 @@ class Scoring:
                 problem = error if keeps == "nothing" else problem
                 continue
             if stays := kept(network, keeps):
-                load(network, {name: value for name, value in self._own(stage, model).items() if name in stays})
+                load(network, self._own(stage, model, stays))
             return given, network
         raise problem
 
-    def _own(self, stage: EncoderStage, model: ReleasedModel) -> dict[str, torch.Tensor]:
+    def _own(self, stage: EncoderStage, model: ReleasedModel, names: Collection[str]) -> Mapping[str, torch.Tensor]:
         from client.training.local_state import chain_of
 
-        chain = chain_of(self.run.name, self.run.plan, stage, model.seed, model.fold)
-        if not (own := dict(self.states.latest(chain)) if self.states else {}):
+        if self.states is None:
             raise ModelError(
                 f"a part of {model.name} stays at each site that trained it: score with --kit of a site that took part"
             )
-        return own
+        return self.states.part(chain_of(self.run.name, self.run.plan, stage, model.seed, model.fold), names)
 
     @cached_property
     def _means(self) -> Means:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import errno
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 
 from client.predicting.appearing import appearing, clean
 from common.exceptions import ConfigurationError
+from common.room import enough_space, refused
 
 Column = NDArray[Any]
 ENDINGS = (".csv", ".parquet")
@@ -25,7 +28,7 @@ def require_free(path: Path) -> None:
     if path.suffix not in ENDINGS:
         raise ConfigurationError(f"{path}: predictions are written as {' or '.join(ENDINGS)}")
     if path.exists() or path.is_symlink():
-        raise ConfigurationError(f"{path} is there already; predictions are never written over anything")
+        raise _taken(path)
     if not path.absolute().parent.is_dir():
         raise ConfigurationError(f"there is no folder {path.absolute().parent}")
     clean(path.absolute().parent)
@@ -37,13 +40,22 @@ def write(path: Path, columns: Mapping[str, Column]) -> None:
     Raises
     ------
     ConfigurationError
-        The file is there.
+        The file is there, or its folder cannot be written to.
+    DataError
+        The disk is full.
     """
+    folder = path.absolute().parent
     try:
-        with appearing(path) as place:
+        with enough_space(path.name, folder, instead="write to another one"), appearing(path) as place:
             (_csv if path.suffix == ".csv" else _parquet)(place, columns)
     except FileExistsError:
-        require_free(path)
+        raise _taken(path) from None
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be written: {error.strerror}; write to another folder") from None
+
+
+def _taken(path: Path) -> ConfigurationError:
+    return ConfigurationError(f"{path} is there already; predictions are never written over anything")
 
 
 def _csv(path: Path, columns: Mapping[str, Column]) -> None:
@@ -62,11 +74,13 @@ def _texts(values: Column) -> list[str]:
 def _parquet(path: Path, columns: Mapping[str, Column]) -> None:
     import duckdb
 
+    # Of numbers DuckDB takes NaN for empty.
     held = {name: values.astype(object) if values.dtype.kind == "U" else values for name, values in columns.items()}
-    empty = {name: f"nullif(\"{name}\", 'nan')" for name, values in held.items() if values.dtype.kind == "f"}
-    told = ", ".join(f'{empty.get(name, name)} AS "{name}"' for name in held)
     with duckdb.connect(config={"temp_directory": ""}) as connection:  # nothing of it is spilt
         connection.register("held", held)
         # Into the very file: DuckDB would write another beside one that is there, under a name.
         place = str(path).replace("'", "''")
-        connection.sql(f"COPY (SELECT {told} FROM held) TO '{place}' (FORMAT parquet, USE_TMP_FILE false)")  # noqa: S608
+        try:
+            connection.sql(f"COPY (FROM held) TO '{place}' (FORMAT parquet, USE_TMP_FILE false)")
+        except duckdb.IOException as error:
+            raise refused(str(error)) or OSError(errno.EIO, os.strerror(errno.EIO)) from None

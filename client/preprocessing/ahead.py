@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -30,6 +32,8 @@ def cores() -> int:
 def ahead(work: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
     """Yield what the work gives of each item, in their order; what it raises comes in the item's place.
 
+    Who leaves early, or is interrupted, waits for nothing: what is under way ends for nobody, or with the process.
+
     Parameters
     ----------
     work : callable
@@ -39,14 +43,30 @@ def ahead(work: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[
         Threads. No more than twice as many outcomes wait at a time.
     """
     waiting: deque[Future[R]] = deque()
-    with ThreadPoolExecutor(workers) as pool:
-        try:
-            for item in items:
-                waiting.append(pool.submit(work, item))
-                if len(waiting) >= 2 * workers:
-                    yield waiting.popleft().result()
-            while waiting:
+    todo: SimpleQueue[tuple[T, Future[R]] | None] = SimpleQueue()
+    try:
+        for _ in range(workers):  # daemons, unlike an executor's: a process that ends does not wait for them
+            Thread(target=_serve, args=(work, todo), name="ahead", daemon=True).start()
+        for item in items:
+            waiting.append(Future())
+            todo.put((item, waiting[-1]))
+            if len(waiting) >= 2 * workers:
                 yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
+        for _ in range(workers):
+            todo.put(None)
+
+
+def _serve(work: Callable[[T], R], todo: SimpleQueue[tuple[T, Future[R]] | None]) -> None:
+    while (asked := todo.get()) is not None:
+        item, future = asked
+        if not future.set_running_or_notify_cancel():
+            continue
+        try:
+            future.set_result(work(item))
+        except BaseException as error:
+            future.set_exception(error)

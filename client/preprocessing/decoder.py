@@ -74,7 +74,6 @@ def _decode(into: int, place: int, size: int, by: str, form: Mapping[str, Any], 
 
 def _confine() -> None:
     """Leave all signals of time and of the parent's end to the kernel, which asks no library; bound memory."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who presses Ctrl-C means the parent
     for number in (signal.SIGALRM, signal.SIGIO):
         signal.signal(number, signal.SIG_DFL)
     fcntl.fcntl(sys.stdin, fcntl.F_SETOWN, os.getpid())

@@ -16,6 +16,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.preprocessing import decoder
-from client.preprocessing.ahead import ahead
+from client.preprocessing.ahead import ahead, cores
 from common.exceptions import ConfigurationError, DataError
 
 File = tuple[Path, int]
@@ -120,7 +121,7 @@ class _Died(Exception):
 def _part(decoding: Decoding, files: Sequence[File]) -> list[Outcome]:
     """Decode some files in one process; each by itself where that dies."""
     try:
-        return _together(_any_worker(), decoding, files)
+        return _together(_any_worker, decoding, files)
     except _Died:
         return [_alone(decoding, file) for file in files]
 
@@ -130,7 +131,7 @@ def _alone(decoding: Decoding, file: File) -> Outcome:
     status = 0
     for start in (_any_worker, _Worker):
         try:
-            return _together(start(), decoding, [file])[0]
+            return _together(start, decoding, [file])[0]
         except _Died as died:
             status = died.status
         if status == -signal.SIGALRM:
@@ -138,13 +139,15 @@ def _alone(decoding: Decoding, file: File) -> Outcome:
     return decoding.refusal(file[1], *_cause(status))
 
 
-def _together(worker: _Worker, decoding: Decoding, files: Sequence[File]) -> list[Outcome]:
-    try:
-        outcomes = worker.outcomes(decoding, files)
-    except (EOFError, OSError):
-        raise _Died(worker.ended()) from None
-    _idle.append(worker)
-    return outcomes
+def _together(start: Callable[[], _Worker], decoding: Decoding, files: Sequence[File]) -> list[Outcome]:
+    with _places:
+        worker = start()
+        try:
+            outcomes = worker.outcomes(decoding, files)
+        except (EOFError, OSError):
+            raise _Died(worker.ended()) from None
+        _idle.append(worker)
+        return outcomes
 
 
 def _cause(status: int) -> tuple[str, str, str]:
@@ -169,9 +172,10 @@ def _unstarted(why: str) -> ConfigurationError:
 
 def _apart(descriptor: int) -> int:
     """Move a descriptor away from the places of standard streams, which may be closed here and are set in a child."""
-    moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
-    os.close(descriptor)
-    return moved
+    try:
+        return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
+    finally:
+        os.close(descriptor)
 
 
 class _Worker:
@@ -202,6 +206,7 @@ class _Worker:
                     stdout=subprocess.DEVNULL,
                     pass_fds=shared,
                     env={**os.environ, **_ENVIRONMENT, "PYTHONPATH": places},
+                    process_group=0,  # who presses Ctrl-C means the parent
                 )
             undo.pop_all()
 
@@ -232,6 +237,7 @@ class _Worker:
     def close(self) -> None:
         """End the process, whatever it does."""
         assert self._process.stdin is not None
+        self._process.kill()
         self._process.stdin.close()
         self._line.close()
         os.close(self._memory)
@@ -240,6 +246,8 @@ class _Worker:
 
 _idle: list[_Worker] = []
 """Processes that nobody uses at the moment; they may have ended meanwhile."""
+_places = threading.Semaphore(2 * cores())
+"""One a process, however many sites of a simulation read films at the same time; some wait for the disk."""
 
 
 def _any_worker() -> _Worker:
@@ -256,4 +264,11 @@ def close() -> None:
         _idle.pop().close()
 
 
-os.register_at_fork(after_in_child=_idle.clear)
+def _forget() -> None:
+    """Leave a parent's processes to it."""
+    global _places
+    _idle.clear()
+    _places = threading.Semaphore(2 * cores())
+
+
+os.register_at_fork(after_in_child=_forget)

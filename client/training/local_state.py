@@ -75,8 +75,15 @@ class LocalStates:
         rounds = self._rounds(chain)
         return self._read(chain, max(rounds)) if rounds else {}
 
-    def part(self, chain: Chain, names: Collection[str]) -> Mapping[str, Tensor]:
+    def part(self, chain: Chain, names: Collection[str], of: str = "") -> Mapping[str, Tensor]:
         """Return a network's numbers that stay at the site, from the newest state; errors as of :meth:`before`.
+
+        Parameters
+        ----------
+        chain : Chain
+        names : collection of str
+        of : str, optional
+            What their names in the state begin with besides.
 
         Raises
         ------
@@ -84,9 +91,9 @@ class LocalStates:
             The site has never trained them: what a network begins with is no part of a trained one.
         """
         own = self.latest(chain)
-        if not own.keys() >= set(names):
+        if not own.keys() >= {of + name for name in names}:
             raise ModelError("a part of this network stays at each site, and this site was in none of its rounds")
-        return {name: own[name] for name in names}
+        return {name: own[of + name] for name in names}
 
     def keep(self, chain: Chain, number: int, state: Mapping[str, Tensor], *, counted: int = 0) -> None:
         """Store the state a round ended with; what a run before had at this round or later goes.

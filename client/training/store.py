@@ -15,6 +15,7 @@ from common.boosting.model import Model, ModelHeader, Segment
 from common.crypto import files
 from common.crypto.at_rest import SiteKey
 from common.exceptions import EncryptionError, ModelError
+from common.room import enough_space
 from common.serialization import canonical, parse
 
 UNUSED_SECONDS = 30 * 24 * 3600.0
@@ -46,15 +47,19 @@ class ModelStore:
         return model
 
     def put(self, model: Model, *, begins_with: str) -> None:
-        """Keep a model; only segments after the held digest ``begins_with`` are written.
+        """Keep a model; only segments after the held digest ``begins_with`` are written (DataError: the disk is full).
 
         The model that it continues is dropped from memory, its segments stay on disk.
         """
         for segment in model.since(begins_with) or ():
             content = {"parent": segment.parent, "trees": [tree.decode() for tree in segment.trees]}
             temporary = self._folder / f".{segment.digest}.{os.getpid()}"  # another process may write it too
-            temporary.write_bytes(b"".join(files.sealed(self._key, segment.digest, [canonical(content)])))
-            temporary.replace(self._folder / segment.digest)
+            try:
+                with enough_space(self._folder.name, self._folder):
+                    temporary.write_bytes(b"".join(files.sealed(self._key, segment.digest, [canonical(content)])))
+                    temporary.replace(self._folder / segment.digest)
+            finally:
+                temporary.unlink(missing_ok=True)
         if begins_with != model.digest:
             self._models.pop(begins_with, None)
         self._models[model.digest] = model

@@ -22,7 +22,8 @@ class EncryptedFolder:
     """
 
     def __init__(self, path: Path, key: SiteKey) -> None:
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with enough_space(path.name, path):
+            path.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._path, self._key = path, key
 
     def read(self, name: str) -> bytes:
@@ -42,7 +43,7 @@ class EncryptedFolder:
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file whole or not at all (DataError when the disk is full)."""
-        with enough_space(self._path.name):
+        with enough_space(self._path.name, self._path):
             files.write(self._path / name, self._key, name, [content])
 
     def remove(self, name: str) -> None:

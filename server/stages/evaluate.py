@@ -75,16 +75,16 @@ def hearings(
     return [*found, Hearing(labels, (), networks)] if networks else found
 
 
-def run(study: Study, seed: int, hearing: Hearing) -> Evaluation:
+def run(study: Study, seed: int, hearing: Hearing, unable: score.Unable) -> Evaluation:
     """Ask every site to score its held-out patients with every contender of a hearing.
 
-    With its networks they have (:func:`server.stages.score.run`).
+    With its networks they have (:func:`server.stages.score.run`), but for those that a site is unable to score with.
     """
     about = [study.named(label) for label in hearing.labels[:1] if len(hearing.labels) == 1]
     what = ", ".join(["evaluate", f"seed {seed}", *filter(None, about)])
     finished = study.checkpoint.recall(what, Evaluation)
     if finished is None:
-        finished = _exchange(study, seed, hearing, what)
+        finished = _exchange(study, seed, hearing, what, unable)
         study.checkpoint.keep(what, finished)
     study.exchanges.append(finished.exchange)
     study.progress.step("evaluate", 1)
@@ -133,7 +133,8 @@ def candidates(
     )
 
 
-def _exchange(study: Study, seed: int, hearing: Hearing, what: str) -> Evaluation:
+def _exchange(study: Study, seed: int, hearing: Hearing, what: str, unable: score.Unable) -> Evaluation:
+    """Ask each site about the contenders that it can score with."""
     folds, networks = list(study.plan.split.held_out), hearing.networks
     trees = [contender.name for contender in hearing.trees]
     label = hearing.labels[0]
@@ -143,11 +144,8 @@ def _exchange(study: Study, seed: int, hearing: Hearing, what: str) -> Evaluatio
         for fold, model in zip(folds, contender.models, strict=True)
     ]
 
-    able: dict[str, tuple[NetworkContender, ...]] = {}
-    """What sites can score with that cannot with all: a part of a network may stay where it was trained."""
-
     def of(site: str) -> tuple[NetworkContender, ...]:
-        return able.get(site, tuple(networks))
+        return tuple(one for one in networks if one.name not in unable.get(site, ()))
 
     @cache  # sites that hold the same models get the same request
     def upon(held: tuple[str | None, ...], networks: tuple[NetworkContender, ...]) -> EvaluateRequest:
@@ -168,10 +166,8 @@ def _exchange(study: Study, seed: int, hearing: Hearing, what: str) -> Evaluatio
         _check(reply, hearing.labels, [*trees, *(network.name for network in of(site))], study.plan)
 
     def catch_up(behind: Mapping[str, Behind]) -> None:
-        for site in score.again(study, seed, networks, behind):
-            left = tuple(one for one in networks if not set(one.digests) & set(behind[site].lacking))
-            if trees or left:
-                able[site] = left
+        nonlocal unable
+        unable = score.together([unable, score.again(study, seed, networks, behind)])
 
     answers = study.ask_with_models(
         study.members.names,

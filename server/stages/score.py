@@ -12,15 +12,16 @@ from functools import cache
 
 from pydantic import BaseModel, ConfigDict
 
+from common.exceptions import ProtocolError
 from common.local_rule import Keeps
 from common.messages import Behind
 from common.network_messages import ScoreReply, ScoreRequest
 from server.results import Exchange
 from server.stages.study import Study, exchange
-from strategies.rounds.membership import Answers
 
 MOST_BYTES = 1 << 25
 """Of weights in one message, unless a single network has more."""
+_UNABLE = "it cannot score with {}: {}"
 
 
 @dataclass(frozen=True)
@@ -46,41 +47,52 @@ _Batch = Mapping[str, Sequence[_Task]]
 
 
 class Scored(BaseModel):
-    """Some networks' scores are at the sites."""
+    """Some networks' scores are at the sites; of which a site is unable to make them, by site."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
     exchange: Exchange
+    unable: dict[str, tuple[str, ...]]
 
 
-def run(study: Study, seed: int, networks: Sequence[NetworkContender]) -> None:
+Unable = Mapping[str, frozenset[str]]
+"""Names of networks that a site cannot score with, by site: a part of it may stay where it was trained."""
+
+
+def run(study: Study, seed: int, networks: Sequence[NetworkContender]) -> Unable:
     """Bring every site to score with all networks, and remember after each message that it has been done."""
+    parts = []
     for number, batch in enumerate(_batches(study, _tasks(study, networks)), start=1):
         key = f"score/{seed}/{number}"
         finished = study.checkpoint.recall(key, Scored)
         if finished is None:
-            what, answers = _exchange(study, seed, number, batch, study.members.names)
-            finished = Scored(exchange=exchange(what, answers))
+            finished, _ = _exchange(study, seed, number, batch, study.members.names)
             study.checkpoint.keep(key, finished)
         study.exchanges.append(finished.exchange)
+        parts.append(finished.unable)
+    return together(parts)
 
 
-def again(study: Study, seed: int, networks: Sequence[NetworkContender], behind: Mapping[str, Behind]) -> set[str]:
+def again(study: Study, seed: int, networks: Sequence[NetworkContender], behind: Mapping[str, Behind]) -> Unable:
     """Bring the sites that lack scores, and not only trees, to make them: they were away, or have other data now.
 
-    Returns
-    -------
-    set of str
-        Those that still lack some: such as a site without the part of a network that stays where it was trained.
+    One that does not answer is unable to score with all that it lacked.
     """
     known = _tasks(study, networks)
     lacking = {site: found for site, one in behind.items() if (found := known.keys() & set(one.lacking))}
     tasks = {digest: some for digest, some in known.items() if any(digest in found for found in lacking.values())}
-    unable: set[str] = set()
+    parts: list[Mapping[str, Collection[str]]] = []
     for number, batch in enumerate(_batches(study, tasks), start=1):
-        what, answers = _exchange(study, seed, number, batch, tuple(lacking))
-        study.exchanges.append(exchange(what, answers))
-        unable |= set(answers.missing)
-    return unable
+        finished, missing = _exchange(study, seed, number, batch, tuple(lacking))
+        study.exchanges.append(finished.exchange)
+        lost = {site: [one.name for each in lacking[site] & batch.keys() for one in batch[each]] for site in missing}
+        parts += [finished.unable, lost]
+    return together(parts)
+
+
+def together(parts: Sequence[Mapping[str, Collection[str]]]) -> Unable:
+    """Unite what was found out in parts."""
+    sites = {site for part in parts for site in part}
+    return {site: frozenset(name for part in parts for name in part.get(site, ())) for site in sites}
 
 
 def _tasks(study: Study, networks: Sequence[NetworkContender]) -> dict[str, list[_Task]]:
@@ -107,7 +119,8 @@ def _batches(study: Study, tasks: _Batch) -> Iterator[_Batch]:
 
 def _exchange(
     study: Study, seed: int, number: int, batch: _Batch, sites: Collection[str]
-) -> tuple[str, Answers[ScoreReply]]:
+) -> tuple[Scored, Collection[str]]:
+    """Ask sites to score; also returns those that did not answer."""
     contents = {digest: study.blobs.get(digest) for digest in batch}
     tasks = [(digest, task) for digest, some in batch.items() for task in some]
 
@@ -125,5 +138,15 @@ def _exchange(
     def request(site: str, whole: bool) -> ScoreRequest:
         return but(frozenset() if whole else frozenset(one for one in contents if study.holds_weights(site, one)))
 
+    def check(_: str, reply: ScoreReply) -> None:
+        if not set(reply.unable) <= {task.name for _, task in tasks}:
+            raise ProtocolError("score-reply: it names networks that it was not asked about")
+
     what = f"score, seed {seed}, part {number}"
-    return what, study.ask_with_models(tuple(sites), request, ScoreReply, what=what)
+    answers = study.ask_with_models(tuple(sites), request, ScoreReply, what=what, check=check)
+    unable = {site: reply for site, reply in answers.replies.items() if reply.unable}
+    told = {site: "; ".join(map(_UNABLE.format, one.unable, one.because)) for site, one in unable.items()}
+    study.members.judge(told, what, tuple(answers.missing))
+    return Scored(
+        exchange=exchange(what, answers), unable={site: tuple(one.unable) for site, one in unable.items()}
+    ), tuple(answers.missing)

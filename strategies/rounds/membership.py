@@ -117,7 +117,7 @@ class Members:
             else:
                 replies[site] = body  # type: ignore[assignment]
         self._note_absence(missing, {name for name in self.nodes if self.nodes[name] in delivery.returned})
-        self._judge(missing, lost, what)
+        self.judge(missing, what, lost)
         took = {names[node]: seconds for node, seconds in delivery.took.items()}
         sizes = {names[node]: size for node, size in delivery.sizes.items()}
         return Answers(replies, behind, missing, delivery.seconds, delivery.bytes_down, took, sizes)
@@ -126,7 +126,15 @@ class Members:
         gone = {site for site, reason in missing.items() if not reason.startswith(("refused", "invalid"))}
         self._away = (self._away | gone) - returned
 
-    def _judge(self, missing: Mapping[str, str], lost: Collection[str], what: str) -> None:
+    def judge(self, missing: Mapping[str, str], what: str, lost: Collection[str] = ()) -> None:
+        """Go on without sites that are missing for a reason, and log it; or do not (QuorumError).
+
+        Parameters
+        ----------
+        missing : mapping of site name to reason
+        what, lost
+            As in :meth:`ask`.
+        """
         if not missing:
             return
         absent = "; ".join(f"{site}: {reason}" for site, reason in sorted(missing.items()))

@@ -64,7 +64,23 @@ def test_a_site_names_only_weights_it_was_asked_about(study: Plan) -> None:
     def leaves(reply: Behind | ScoreReply) -> None:
         egress.inspect(records.encode(HEADER, reply), request(("net", 0)), study, Policy(), ())
 
-    leaves(ScoreReply())
+    leaves(ScoreReply(unable=[], because=[]))
     leaves(Behind(lacking=[DIGEST]))
     with pytest.raises(EgressRefusal, match="not asked about"):
         leaves(Behind(lacking=["cd" * 32]))
+
+
+def test_a_site_is_unable_to_score_with_networks_it_was_asked_about_alone(study: Plan) -> None:
+    def leaves(name: str) -> None:
+        reply = ScoreReply(unable=[name], because=["this site was in none of its rounds"])
+        egress.inspect(records.encode(HEADER, reply), request(("net", 0)), study, Policy(), ())
+
+    leaves("net")
+    with pytest.raises(EgressRefusal, match="not asked about"):
+        leaves("patient 4711")
+
+
+@pytest.mark.parametrize(("unable", "because"), [(["net"], []), ([], ["so"]), (["net", "net"], ["so", "so"])])
+def test_each_network_that_a_site_is_unable_to_score_with_has_one_reason(unable: list[str], because: list[str]) -> None:
+    with pytest.raises(ValueError, match="one reason a network, each network once"):
+        ScoreReply(unable=unable, because=because)

@@ -84,7 +84,6 @@ FIELDS: dict[type[Payload], dict[str, st.SearchStrategy[Any]]] = {
     messages.TrainAloneReply: {"weights": weights},
     messages.EmbedRequest: network | {"weights": weights, "keeps": keeps},
     messages.EmbedReply: {"width": counts},
-    messages.ScoreReply: {},
     messages.EvaluateRequest: updates
     | {
         "labels": st.lists(texts, min_size=1, max_size=1),
@@ -131,6 +130,12 @@ def score_requests(draw: st.DrawFn) -> messages.ScoreRequest:
 
 
 @st.composite
+def score_replies(draw: st.DrawFn) -> messages.ScoreReply:
+    unable = draw(st.lists(texts, max_size=4, unique=True))
+    return messages.ScoreReply(unable=unable, because=[draw(texts) for _ in unable])
+
+
+@st.composite
 def evaluate_replies(draw: st.DrawFn) -> messages.EvaluateReply:
     asked = draw(st.lists(texts, max_size=2))
     references = draw(st.lists(st.from_regex(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,20}", fullmatch=True), max_size=2))
@@ -156,6 +161,8 @@ def payloads(kind: type[Payload]) -> st.SearchStrategy[Any]:
         return statistics_replies()
     if kind is messages.EvaluateReply:
         return evaluate_replies()
+    if kind is messages.ScoreReply:
+        return score_replies()
     if kind is messages.ScoreRequest:
         return score_requests()
     return st.builds(kind, **FIELDS[kind])

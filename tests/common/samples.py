@@ -68,7 +68,7 @@ def example(kind: type[Payload]) -> Payload:
             **{"seed": 1, "networks": [text], "folds": [0], "keeps": ["nothing"], "digests": [digest]},
             "weights": [tree],
         },
-        messages.ScoreReply: {},
+        messages.ScoreReply: {"unable": [text], "because": [text]},
         messages.EvaluateReply: {
             **{"candidates": ["a", "b"], "references": ["b"], "labels": [text, "y"], "withheld": ["y"]},
             **{metric: [0.25] * 6 for metric in ("auroc", "auprc", "min_se_ppv", "brier", "ece")},

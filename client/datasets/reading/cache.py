@@ -111,7 +111,7 @@ class Cache:
             known = Note(_sha256(path), state)
             if _state(path) != state:
                 raise DataError("the file changes while it is read", file=path.name, fix="read it when it is complete")
-            with enough_space("cache"):
+            with enough_space("cache", self._folder):
                 write_atomic(note, canonical(known._asdict()))
         return known.sha256
 
@@ -151,7 +151,7 @@ class Cache:
                 self._make(file, make)
             at = self._folder / f"{name}-{_of(source)}.at"
             if not at.exists() or at.read_text() != stem:
-                with enough_space("cache"):
+                with enough_space("cache", self._folder):
                     write_atomic(at, stem.encode())  # after the entry is sealed, so that it points to no half
             if self._held is not None:
                 self._held.append(os.open(file, os.O_RDONLY))
@@ -162,7 +162,7 @@ class Cache:
 
     def _make(self, file: Path, make: Callable[[Path], Iterable[bytes]]) -> None:
         self._remove(file)  # damaged, or left by one who was killed
-        with enough_space("cache"):
+        with enough_space("cache", self._folder):
             files.write(file, self._key, file.name, make(self._folder))
         self._note(file)
 
@@ -209,7 +209,7 @@ class Cache:
 
     def _note(self, file: Path) -> None:
         seal, note = _seal(file), Note(_sha256(file, HEADER), _state(file))
-        with enough_space("cache"):
+        with enough_space("cache", self._folder):
             files.write(seal, self._key, seal.name, [canonical(note._asdict())])
 
     @contextmanager

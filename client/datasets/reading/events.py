@@ -7,7 +7,6 @@ size, and nothing of it is on the disk in clear.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, astuple
@@ -26,7 +25,7 @@ from client.datasets.reading.event_table import EventTable
 from client.datasets.reading.piping import piped
 from common.clinical.plausible import EXAMPLES, FEW, Implausible
 from common.exceptions import DataError
-from common.room import FIX, FULL, REFUSED
+from common.room import refused
 from common.serialization import canonical, digest, parse
 
 THREADS = 4
@@ -142,7 +141,7 @@ def _make(path: Path, table: EventTable, folder: Path) -> Iterator[bytes]:
             refusal = yield from _sort(connection, spool)
         if refusal is not None:
             # Raised out here, so that DuckDB's error with its quoted line is not even this one's context.
-            raise _why(refusal, connection, path, table, header)
+            raise refused(refusal) or _why(refusal, connection, path, table, header)
 
 
 def _copy(
@@ -170,8 +169,6 @@ def _why(
     refusal: str, connection: duckdb.DuckDBPyConnection, path: Path, table: EventTable, header: Sequence[str]
 ) -> DataError:
     """Find out what DuckDB did not like, without a word of what it says."""
-    if any(os.strerror(code) in refusal for code in REFUSED):
-        return DataError(FULL, file="cache", fix=FIX)
     if refusal.startswith("Out of Memory"):
         return DataError("too little memory to read its events", file=path.name)
     if (fault := locate(path, len(header))) is not None:

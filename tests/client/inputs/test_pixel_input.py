@@ -21,7 +21,7 @@ from client.inputs import pixels  # noqa: E402
 from client.inputs.images import film_input  # noqa: E402
 from client.preprocessing.images import Form, prepare  # noqa: E402
 from common.crypto.at_rest import SiteKey  # noqa: E402
-from common.exceptions import ConfigurationError  # noqa: E402
+from common.exceptions import ConfigurationError, DataError  # noqa: E402
 from common.serialization import digest  # noqa: E402
 
 SIZE = 16
@@ -75,6 +75,17 @@ def test_beyond_the_memory_they_are_read_again_alike(
         )
         assert small._memory.values.shape[0] == room
         assert torch.equal(small.batch(rows)[0], whole)
+
+
+def test_a_film_that_is_lost_while_it_is_used_is_an_error_and_no_black_picture(films: Films, tmp_path: Path) -> None:
+    reading, shelf = opened(films, tmp_path)._reading, Shelf(tmp_path / "shelf", SiteKey(bytes(32)))
+    last = replace(films, first=np.array([0, 0, 1, 2, 3]), last=np.array([1, 0, 2, 3, 4]))
+    given = pixels.PixelInput(last, tmp_path, reading, shelf, room=0)
+    assert given.present.tolist() == [True, False, True, False, False]
+    (tmp_path / "1.png").unlink()
+    given.batch(np.array([0, 1, 3, 4]))  # the control: those it has, and those it never had
+    with pytest.raises(DataError, match="films, row 2: could be read before, and cannot be any more; put it back"):
+        given.batch(np.array([0, 2]))
 
 
 def test_films_are_decoded_once_and_a_changed_one_again(

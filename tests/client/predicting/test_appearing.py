@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from client.predicting import appearing, writing
+from client.predicting import writing
 from common.exceptions import ConfigurationError
 
 CANARY = "Anna-Karenina-1877"
@@ -51,12 +51,6 @@ def in_clear(folder: Path) -> list[Path]:
     return [file for file in folder.rglob("*") if file.is_file() and CANARY.encode() in file.read_bytes()]
 
 
-@pytest.fixture
-def named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file system without files that have no name."""
-    monkeypatch.setattr(appearing, "_unnamed", lambda folder: None)
-
-
 def test_killed_while_it_writes_it_leaves_nothing(tmp_path: Path) -> None:
     process = start(tmp_path / "scores.csv", "unnamed")
     assert list(tmp_path.iterdir()) == []
@@ -74,24 +68,9 @@ def test_without_nameless_files_the_next_start_removes_what_is_left(tmp_path: Pa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_link_that_bears_such_a_name_is_left_alone(tmp_path: Path) -> None:
-    kept = tmp_path / "kept"
-    kept.mkdir()
-    (kept / "data").write_text("mine")
-    link = tmp_path / f"{appearing.LEFT}x"
-    link.symlink_to(kept)
-    appearing.clean(tmp_path)
-    assert (kept / "data").read_text() == "mine"
-    assert link.is_symlink()
-
-
-@pytest.mark.parametrize("how", ["unnamed", "named"])
 @pytest.mark.parametrize("ending", writing.ENDINGS)
-def test_the_file_is_its_owners_and_alone(
-    tmp_path: Path, ending: str, how: str, request: pytest.FixtureRequest
-) -> None:
-    if how == "named":
-        request.getfixturevalue("named")
+@pytest.mark.usefixtures("how")
+def test_the_file_is_its_owners_and_alone(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"scores{ending}"
     before = os.umask(0)
     try:
@@ -110,24 +89,11 @@ def test_the_file_is_its_owners_and_alone(
             assert connection.sql(f"SELECT * FROM '{path}'").fetchall() == [(CANARY, 1.5), ("b", None)]
 
 
-@pytest.mark.parametrize("how", ["unnamed", "named"])
-def test_nothing_is_written_over(tmp_path: Path, how: str, request: pytest.FixtureRequest) -> None:
-    if how == "named":
-        request.getfixturevalue("named")
+@pytest.mark.usefixtures("how")
+def test_nothing_is_written_over(tmp_path: Path) -> None:
     path = tmp_path / "scores.csv"
     path.write_text("mine")
     with pytest.raises(ConfigurationError, match="never written over"):
         writing.write(path, COLUMNS)
     assert path.read_text() == "mine"
     assert [one.name for one in tmp_path.iterdir()] == [path.name]
-
-
-def test_a_failure_leaves_nothing(tmp_path: Path) -> None:
-    def fail() -> None:
-        with appearing.appearing(tmp_path / "scores.csv") as place:
-            place.write_text(CANARY)
-            raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        fail()
-    assert list(tmp_path.iterdir()) == []

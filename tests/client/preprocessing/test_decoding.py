@@ -9,11 +9,9 @@ import gc
 import os
 import resource
 import shutil
-import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -28,6 +26,7 @@ from client.preprocessing.decoding import Decoding, decoded
 from common.crypto.at_rest import SiteKey
 from common.crypto.keys import leave_to_children
 from common.exceptions import ConfigurationError, DataError
+from tests.client.preprocessing.processes import children, gone, until
 
 ROOT = Path(__file__).parents[3]
 PLUG = """
@@ -175,6 +174,24 @@ def test_processes_are_few_lean_and_used_again(
     assert len(decoding._idle) <= 2
 
 
+def test_however_many_decode_at_the_same_time_processes_are_few(
+    plug: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoding, "_places", threading.Semaphore(2))
+    files, seen = [(tmp_path / str(row), row) for row in range(20)], list[float]()
+
+    def site() -> None:
+        seen.extend(outcome[3] for outcome in decoded(how(plug.look), files, 4))  # type: ignore[index]
+
+    sites = [threading.Thread(target=site) for _ in range(3)]
+    for one in sites:
+        one.start()
+    for one in sites:
+        one.join()
+    assert len(seen) == 60
+    assert len(set(seen)) == len(decoding._idle) <= 2
+
+
 def test_one_that_ended_while_idle_is_replaced(plug: ModuleType, tmp_path: Path) -> None:
     assert told(plug, tmp_path, ["good"], workers=1) == [[100.0] * 4]
     (worker,) = decoding._idle
@@ -191,14 +208,7 @@ def test_no_more_is_decoded_ahead_than_is_said(plug: ModuleType, tmp_path: Path,
         next(reading)
         assert len(list(tmp_path.glob("*.tried-*"))) <= taken + 2 * 2 * 2
     reading.close()  # type: ignore[attr-defined]
-
-
-def test_ctrl_c_is_for_the_parent(plug: ModuleType, tmp_path: Path) -> None:
-    told(plug, tmp_path, ["good"], workers=1)
-    (worker,) = decoding._idle
-    worker._process.send_signal(signal.SIGINT)
-    assert told(plug, tmp_path, ["good"], workers=1) == [[100.0] * 4]
-    assert decoding._idle == [worker]
+    assert until(lambda: all(thread.name != "ahead" for thread in threading.enumerate())), "or the next test sees them"
 
 
 PARENT = """
@@ -215,26 +225,6 @@ if sys.argv[2] == "busy":
     list(decoded(how, [(folder / f"sleep-{{n}}", 1) for n in range(2)], 2))
 sys.stdin.read()
 """
-
-
-def children(parent: int) -> list[int]:
-    listed = Path(f"/proc/{parent}/task").glob("*/children")
-    return [int(child) for file in listed for child in file.read_text().split()]
-
-
-def gone(process: int) -> bool:
-    """Whether it has ended; who has adopted it may not have asked for its status yet."""
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rsplit(")")[-1].split()[0] == "Z"
-    except OSError:
-        return True
-
-
-def until(what: Callable[[], bool], seconds: float = 30) -> bool:
-    end, pause = time.monotonic() + seconds, threading.Event()
-    while not what() and time.monotonic() < end:
-        pause.wait(0.02)
-    return what()
 
 
 @pytest.mark.parametrize("state", ["idle", "busy"])

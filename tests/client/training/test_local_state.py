@@ -73,6 +73,10 @@ def test_a_part_that_was_never_trained_is_not_made_up(states: LocalStates) -> No
     assert states.part(CHAIN, ["head.weight"]).keys() == {"head.weight"}
     with pytest.raises(ModelError):
         states.part(CHAIN, ["head.weight", "head.bias"])
+    with pytest.raises(ModelError, match="in none of its rounds"):
+        states.part(CHAIN, ["head.weight"], of="personal/")
+    states.keep(CHAIN, 2, {**state(1), **{f"personal/{name}": value for name, value in state(2).items()}})
+    assert value(states.part(CHAIN, ["head.weight"], of="personal/")) == 2
 
 
 def test_chains_do_not_meet(states: LocalStates) -> None:
