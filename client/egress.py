@@ -145,7 +145,12 @@ def _beyond(reply: Payload, request: Payload, plan: Plan, policy: Policy) -> str
 
 
 def _small_class(reply: EvaluateReply, minimum: int) -> bool:
-    """Whether the bins of a candidate and label add up to a class of few."""
-    starts = range(0, len(reply.negatives), SCORE_BINS)
-    sums = (sum(side[at : at + SCORE_BINS]) for side in (reply.negatives, reply.positives) for at in starts)
-    return any(0 < one < minimum for one in sums)
+    """Whether the bins of a candidate and label add up to a class of few, or to few less than a class has."""
+    names, models = len(reply.candidates), len(reply.candidates) - len(reply.references)
+    told: list[int] = []
+    for side in (reply.negatives, reply.positives):
+        sums = [sum(side[at : at + SCORE_BINS]) for at in range(0, len(side), SCORE_BINS)]
+        for at in (names * place for place in range(len(reply.told))):
+            whole, of_references = sums[at : at + models], sums[at + models : at + names]
+            told += [*whole, *of_references, *(count - few for count in whole[:1] for few in of_references)]
+    return any(0 < count < minimum for count in told)

@@ -225,7 +225,7 @@ class EvaluateReply(Payload):
 
     Label by label, parallel to ``candidates``, of which ``references`` are the last: for each metric value, low and
     high of the 95 % interval; then counts of patients per score bin, (labels x candidates x bins) flat, empty
-    if not shared.
+    if not shared. ``references_withheld`` names the other references, of which nothing is told under that rule.
     """
 
     kind: ClassVar[str] = "evaluate-reply"
@@ -233,6 +233,7 @@ class EvaluateReply(Payload):
     withheld: Annotated[list[Text], Field(max_length=10_000)]
     candidates: Annotated[list[Text], Field(max_length=10_000)]
     references: Annotated[list[ReferenceName], Field(max_length=100)]
+    references_withheld: Annotated[list[ReferenceName], Field(max_length=100)]
     auroc: Annotated[list[Figure], Field(max_length=300_000)]
     auprc: Annotated[list[Figure], Field(max_length=300_000)]
     min_se_ppv: Annotated[list[Figure], Field(max_length=300_000)]

@@ -11,7 +11,7 @@ from common.exceptions import QuorumError
 from common.messages import AdmissionReply, AdmissionRequest
 from common.payload import Header, Payload, Refusal
 from common.plan import Plan
-from strategies.rounds.courier import NOT_CONNECTED, Courier, Network
+from strategies.rounds.courier import NOT_CONNECTED, Courier
 
 PAUSE, LONG_PAUSE = 0.05, 1.0
 
@@ -46,8 +46,15 @@ class Admitted:
     schema_digest: str
 
 
-def admit(courier: Courier, plan: Plan) -> Admitted:
+def admit(courier: Courier, plan: Plan, *, registered: bool) -> Admitted:
     """Admit the invited sites that answer before the plan's deadline.
+
+    Parameters
+    ----------
+    courier, plan
+    registered : bool
+        Whether the grid knows under which site's name each node's key was registered. Then a node without a name is
+        refused, since it could speak for any site; Flower's own simulation names none.
 
     Raises
     ------
@@ -55,7 +62,7 @@ def admit(courier: Courier, plan: Plan) -> Admitted:
         Fewer sites than the plan allows, two nodes with one name, or sites whose data has
         another schema; names them.
     """
-    answered, reasons = _ask(courier, plan)
+    answered, reasons = _ask(courier, plan, registered)
     replies: dict[str, tuple[int, AdmissionReply]] = {}
     for node, (header, body) in answered.items():
         if not _invited(plan, header.sender):
@@ -65,7 +72,10 @@ def admit(courier: Courier, plan: Plan) -> Admitted:
         elif not isinstance(body, AdmissionReply) or body.site != header.sender:
             reasons[header.sender] = "invalid reply: not the site's own admission"
         elif header.sender in replies:
-            raise QuorumError(f"admission: two nodes call themselves {header.sender}; remove one of them")
+            raise QuorumError(
+                f"admission: two nodes, {replies[header.sender][0]} and {node}, call themselves {header.sender}; "
+                "remove one of them"
+            )
         else:
             replies[header.sender] = node, body
     absent = _absent(plan, set(replies), reasons)
@@ -94,8 +104,8 @@ def _columns(inputs: Sequence[str]) -> dict[str, tuple[str, ...]]:
     return {modality: tuple(names) for modality, names in found.items()}
 
 
-def _ask(courier: Courier, plan: Plan) -> tuple[dict[int, tuple[Header, Payload]], dict[str, str]]:
-    """Return the replies by node, and who gave none and why.
+def _ask(courier: Courier, plan: Plan, registered: bool) -> tuple[dict[int, tuple[Header, Payload]], dict[str, str]]:
+    """Return the replies by node, and who gave none and why, or was not asked.
 
     A node that was cut off is shown as connected for a while; it is asked again until the deadline.
     """
@@ -103,7 +113,7 @@ def _ask(courier: Courier, plan: Plan) -> tuple[dict[int, tuple[Header, Payload]
     request = AdmissionRequest(plan_digest=plan.digest)
     replies: dict[int, tuple[Header, Payload]] = {}
     while True:
-        names = _wait_for_nodes(courier, plan, deadline)
+        names, strangers = _wait_for_nodes(courier, plan, deadline, registered)
         delivery = courier.deliver(
             {node: request for node in names if node not in replies},
             names={node: name for node, name in names.items() if name},
@@ -112,26 +122,39 @@ def _ask(courier: Courier, plan: Plan) -> tuple[dict[int, tuple[Header, Payload]
         replies |= delivery.replies
         cut_off = [reason for reason in delivery.missing.values() if NOT_CONNECTED in reason]
         if not cut_off or courier.clock() >= deadline:
-            return replies, {names[node] or f"node {node}": reason for node, reason in delivery.missing.items()}
+            missing = {names[node] or f"node {node}": reason for node, reason in delivery.missing.items()}
+            return replies, missing | _refused(courier, strangers)
         courier.wait(LONG_PAUSE)
 
 
-def _wait_for_nodes(courier: Courier, plan: Plan, deadline: float) -> dict[int, str]:
-    """Node ids online, with the name each key was registered under where the grid knows it."""
+def _wait_for_nodes(
+    courier: Courier, plan: Plan, deadline: float, registered: bool
+) -> tuple[dict[int, str], list[int]]:
+    """Node ids online, with the name each key was registered under, and those that would need one and have none."""
     while True:
-        names = _online(courier.grid)
+        online = {node.node_id: node.name for node in courier.grid.get_nodes()}
+        names = {node: name for node, name in online.items() if name or not registered}
+        strangers = sorted(online.keys() - names.keys())
         known = set(names.values()) - {""}
         enough = set(plan.sites.names) <= known if known else len(names) >= len(plan.sites.names)
         if (plan.sites.names and enough) or courier.clock() >= deadline:
-            return {node: name for node, name in names.items() if not name or _invited(plan, name)}
+            return {node: name for node, name in names.items() if not name or _invited(plan, name)}, strangers
         if not plan.sites.names and len(names) >= plan.sites.quorum:
-            return names
+            return names, strangers
         courier.wait(PAUSE)
 
 
-def _online(grid: Network) -> dict[int, str]:
-    named = {node.node_id: getattr(node, "name", "") or "" for node in grid.get_nodes()}
-    return {node: named.get(node, "") for node in grid.get_node_ids()}
+def _refused(courier: Courier, strangers: Sequence[int]) -> dict[str, str]:
+    """Say of each node without a name why it is not asked; audited, as whoever is behind it may have meant harm."""
+    reason = (
+        "its key is registered under no site's name, so it may speak for none; unregister it, put the site's public "
+        "key into the coordinator's folder 'nodes' as <site>.pub, and launch the coordinator again"
+    )
+    found = {f"node {node}": f"refused: {reason}" for node in strangers}
+    events = [Event(Kind.REFUSAL, {"run": courier.run, "site": node, "reason": why}) for node, why in found.items()]
+    if events:
+        courier.log.append(*events)
+    return found
 
 
 def _invited(plan: Plan, site: str) -> bool:

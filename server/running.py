@@ -108,9 +108,10 @@ def _run(
     now: Callable[[], datetime],
 ) -> Results:
     plan = request.plan
+    spent = privacy.account(plan)  # first of all: for a plan that no noise is enough for nobody spends anything
     progress = Progress(folder / "progress.jsonl", exchanges(plan))
     courier = Courier(network, log, request.run)
-    admitted = admit(courier, plan)
+    admitted = admit(courier, plan, registered=request.engine != "ray")
     progress.step("admission", 1)
     beginning = checkpoint.recall("beginning", Beginning)
     if beginning is None:
@@ -146,7 +147,7 @@ def _run(
         candidates=found,
         macro=macro(found),
         models=released,
-        privacy=privacy.account(plan),
+        privacy=spent,
         schema_digest=admitted.schema_digest,
         decisions=_decisions(log, request.run),
     )

@@ -98,7 +98,7 @@ def _private_round(
     if stage.privacy and stage.privacy.delta * patients >= 1:
         raise PolicyRefusal("the plan's 'privacy.delta' has to be below one in the number of patients of every site")
     question = [plan.digest, stage.name, request.seed, request.fold, request.round, digest(request.weights)]
-    name = digest_json([*question, request.patients, request.proximal, site.cohort(plan).digest])
+    name = digest_json([*question, request.patients, request.proximal, site.cohort(plan).rows_digest])
     purpose = f"{stage.name}, seed {request.seed}, fold {request.fold}, round {request.round}"
     change = site.releases.noised(name, site.run, plan, purpose, [how], draw, patients=patients)
     return TrainReply(modalities=list(examples.modalities), change=change, control=b"")

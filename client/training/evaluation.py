@@ -90,13 +90,7 @@ def evaluate(
     Nothing is told where the label is not ``told`` (:func:`client.preprocessing.telling.tellable`), or of one class.
     """
     rows = table.select(held_out)
-
-    def judged(score: NDArray[np.float64]) -> bool:
-        known = ~np.isnan(score)
-        counts = class_counts(rows.labels[known], rows.patients[known], minimum_cell)
-        return counts.positives is not None and _both_classes(rows.labels, score)
-
-    references = {name: score for name, score in rows.references.items() if judged(score)}
+    references, withheld = _references(rows, minimum_cell, share)
     candidates = {**probabilities, **references}
     figures: dict[str, list[float]] = {metric: [] for metric in metrics.METRICS}
     negatives: list[int] = []
@@ -118,6 +112,7 @@ def evaluate(
         withheld=[] if told else [label],
         candidates=list(candidates),
         references=list(references),
+        references_withheld=withheld,
         **figures,
         negatives=negatives,
         positives=positives,
@@ -129,6 +124,29 @@ def together(replies: Sequence[EvaluateReply]) -> EvaluateReply:
     lists = ("labels", "withheld", *metrics.METRICS, "negatives", "positives")
     joined = {name: [value for reply in replies for value in getattr(reply, name)] for name in lists}
     return replies[0].model_copy(update=joined)
+
+
+def _references(rows: Table, minimum: int, share: Literal["summary", "curves"]) -> tuple[Probabilities, list[str]]:
+    """Divide the published scores into those told and the names of those withheld, of rows of both classes.
+
+    A score is withheld when a class is of few people among the rows that have it. Counts per bin tell how many have it:
+    with them, also when a class is of few among the rows that lack it, or that have one score and lack another.
+    """
+    told: dict[str, NDArray[np.float64]] = {}
+    withheld: list[str] = []
+    counted = [np.ones(len(rows.labels), np.bool_)]
+    for name, score in rows.references.items():
+        known = ~np.isnan(score)
+        if not _both_classes(rows.labels, score):
+            continue
+        apart = [some for other in counted for some in (other & ~known, known & ~other)]
+        groups = [known, *(apart if share == "curves" else [])]
+        if all(class_counts(rows.labels[some], rows.patients[some], minimum).positives is not None for some in groups):
+            told[name] = score
+            counted.append(known)
+        else:
+            withheld.append(name)
+    return told, withheld
 
 
 def _both_classes(labels: NDArray[np.int8], scores: NDArray[np.float64]) -> bool:

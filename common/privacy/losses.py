@@ -67,8 +67,7 @@ class Losses:
         """Logarithm of the mean of exp(order times the loss less its mean), for orders a step."""
         away = np.arange(len(self.weights)) + (self.first - self.mean)
         ends = np.where(orders > 0, orders * away[-1], orders * away[0])
-        with np.errstate(divide="ignore"):
-            inner = [np.log(np.exp(order * away - end) @ self.weights) for order, end in zip(orders, ends, strict=True)]
+        inner = [np.log(np.exp(order * away - end) @ self.weights) for order, end in zip(orders, ends, strict=True)]
         return np.asarray(ends + np.array(inner), np.float64)
 
 

@@ -113,12 +113,14 @@ def candidates(
     references: set[str] = set()
     for seed, heard in sorted(evaluations.items()):
         for site, reply in (each for replies in heard for each in sorted(replies.items())):
-            references |= set(reply.references)
+            references |= {*reply.references, *reply.references_withheld}
             blocks = {label: place * len(reply.candidates) for place, label in enumerate(reply.told)}
             for label in reply.labels:
                 for position, name in enumerate(reply.candidates):
                     place = blocks[label] + position if label in blocks else None
                     scores[label].setdefault(name, []).append(_score(seed, site, reply, place))
+                for name in reply.references_withheld:
+                    scores[label].setdefault(name, []).append(_score(seed, site, reply, None))
         for of_label in scores.values():
             own = {name: [score for score in found if score.seed == seed] for name, found in of_label.items()}
             shared = _sites_of_all([found for name, found in own.items() if name not in references])
@@ -184,13 +186,16 @@ def _check(reply: EvaluateReply, labels: Sequence[str], names: Sequence[str], pl
     """Refuse figures that do not fit each other or what was asked for (ProtocolError)."""
     if reply.labels != list(labels):
         raise ProtocolError("evaluate-reply: the labels are not those asked for")
-    if reply.references and len(labels) > 1:
+    own = [*reply.references, *reply.references_withheld]
+    if own and len(labels) > 1:
         raise ProtocolError("evaluate-reply: references, of which there are none about several labels")
     expected = [*names, *derived(plan, names)]
-    if reply.candidates != [*expected, *reply.references] or len(set(reply.candidates)) < len(reply.candidates):
+    if reply.candidates != [*expected, *reply.references] or len({*expected, *own}) < len(expected) + len(own):
         raise ProtocolError("evaluate-reply: the candidates are not those asked for")
-    if any(_of_plan(name, plan) for name in reply.references):
-        raise ProtocolError("evaluate-reply: a reference that is called like a model of the plan")
+    if any(_of_plan(name, plan) for name in own):
+        raise ProtocolError(
+            "evaluate-reply: a reference that is called like a model of the plan; call the plan's model otherwise"
+        )
     if any(any(map(gt, figures[1::3], figures[2::3])) for figures in (getattr(reply, name) for name in METRICS)):
         raise ProtocolError("evaluate-reply: an interval that ends before it begins")
     if reply.negatives and plan.evaluation.share != "curves":

@@ -75,7 +75,7 @@ def measure(sites: int, rounds: int) -> dict[str, float]:
         seconds, memory, files = [], [], []
         with log, InProcessGrid(app, settings, config) as grid:
             start = time.perf_counter()
-            admitted = admit(Courier(grid, log, "run"), plan)
+            admitted = admit(Courier(grid, log, "run"), plan, registered=True)
             opening = time.perf_counter() - start
             members = Members(Courier(grid, log, "run"), tuple(admitted.nodes), admitted.nodes, plan.sites)
             for number in range(1, rounds + 1):

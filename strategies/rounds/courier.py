@@ -40,11 +40,8 @@ LONGEST_REASON = 1000
 class Network(Protocol):
     """What is used of Flower's grid."""
 
-    def get_node_ids(self) -> Iterable[int]:
-        """Return the connected nodes' ids."""
-
     def get_nodes(self) -> Iterable[Any]:
-        """Return what is known of nodes: id and name."""
+        """Return what is known of the connected nodes: ``node_id``, and ``name``, empty where there is none."""
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
         """Send messages and return their ids in order."""
@@ -192,7 +189,7 @@ class Courier:
         for node, message in arrived.items():
             try:
                 header, body = self._read(requests[node], message)
-                self._check_sender(header, names.get(node))
+                self._check_sender(header, node, names.get(node))
                 heads |= told(header, body, self._heads)
             except ProtocolError as error:
                 missing[node] = f"invalid reply: {error.public}"[:LONGEST_REASON]
@@ -213,8 +210,11 @@ class Courier:
             raise ProtocolError(f"{failed} (Flower error {message.error.code})")
         return records.decode(message.content, REPLY_TO[type(request)], Behind, Refusal)
 
-    def _check_sender(self, header: Header, expected: str | None) -> None:
+    def _check_sender(self, header: Header, node: int, expected: str | None) -> None:
         if header.run != self.run:
             raise ProtocolError("the reply belongs to another run")
         if expected is not None and header.sender != expected:
-            raise ProtocolError("the reply carries another site's name")
+            raise ProtocolError(
+                f"the reply carries another site's name: node {node} is {expected} and answers as {header.sender}; "
+                "start each site with its own kit"
+            )

@@ -43,7 +43,7 @@ class SeparatePulls:
         self._arrived: dict[str, Message] = {}
         self._failure: BaseException | None = None
         self._closed = threading.Event()
-        self.get_node_ids, self.get_nodes = grid.get_node_ids, grid.get_nodes
+        self.get_nodes = grid.get_nodes
 
     def push_messages(self, messages: Iterable[Message]) -> list[str]:
         """Send messages and return their ids in order."""

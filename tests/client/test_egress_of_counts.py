@@ -23,17 +23,18 @@ def spread(total: int) -> list[int]:
     return [int(place < total) for place in range(SCORE_BINS)]
 
 
-def leaves(plan: Plan, *positives: int, minimum: int = 11, negatives: int = 40) -> None:
-    """Send a reply about two networks and two labels, with so many positives each."""
+def leaves(plan: Plan, *positives: int, minimum: int = 11, negatives: int = 40, references: int = 0) -> None:
+    """Send a reply about two candidates and two labels, with so many positives each."""
     nothing: dict[str, list[str]] = {name: [] for name in ("targets", "origins", "segments", "sizes", "trees")}
     request = EvaluateRequest(
-        base_score=0.5, labels=LABELS, seed=7, folds=[0], candidates=[], networks=NAMES, **nothing
+        base_score=0.5, labels=LABELS, seed=7, folds=[0], candidates=[], networks=NAMES[: 2 - references], **nothing
     )
     reply = EvaluateReply(
         labels=LABELS,
         withheld=[],
         candidates=NAMES,
-        references=[],
+        references=NAMES[2 - references :],
+        references_withheld=[],
         negatives=spread(negatives) * len(positives),
         positives=[count for total in positives for count in spread(total)],
         **{metric: [0.5] * 3 * len(positives) for metric in METRICS},
@@ -50,3 +51,12 @@ def test_a_class_of_few_stops_the_reply(plan: Plan, small: tuple[int, ...]) -> N
         leaves(plan, *small)
     with pytest.raises(EgressRefusal, match="small count"):
         leaves(plan, 30, 30, 30, 30, negatives=10)
+
+
+@pytest.mark.parametrize("few", [(30, 27, 40, 40), (40, 40, 30, 20)])
+def test_few_less_than_a_class_has_stop_it_where_a_reference_tells_them(plan: Plan, few: tuple[int, ...]) -> None:
+    leaves(plan, *few)  # control: of models alone no difference can be
+    leaves(plan, 30, 30, 40, 29, references=1)
+    leaves(plan, *few, references=1, minimum=3)
+    with pytest.raises(EgressRefusal, match="small count"):
+        leaves(plan, *few, references=1)

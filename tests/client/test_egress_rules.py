@@ -76,6 +76,7 @@ def test_candidates_are_those_asked_about_then_the_mean_then_references(plan: Pl
         request = EvaluateRequest(**fields, labels=["death"], seed=1, folds=[0], candidates=asked)
         figures: dict[str, list[Any]] = {field: [] for field in FIGURES}
         named: dict[str, Any] = {"labels": ["death"], "withheld": ["death"], "candidates": told}
+        named["references_withheld"] = []
         return permitted(EvaluateReply(**named, references=references, **figures), request, plan)
 
     assert fits(["a"], ["a"], [])

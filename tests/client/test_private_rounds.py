@@ -108,6 +108,16 @@ def test_another_question_is_another_release(open_ward: Any, private_plan: Any, 
     assert len(reserved(ward)) == 2
 
 
+def test_other_rows_of_the_same_files_are_another_release(open_ward: Any, private_plan: Any, reopened: Any) -> None:
+    ward = open_ward(follow=private_plan())
+    request = request_of(ward)
+    first = ward.ask(request, train_round)
+    ward.file.write_text(ward.file.read_text().replace('values = ["1"]', 'values = ["2"]'))
+    second = reopened(ward).ask(request, train_round)
+    assert second.change != first.change
+    assert len(reserved(ward)) == 2
+
+
 def test_killed_between_reservation_and_reply_it_costs_again(
     open_ward: Any, private_plan: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -138,7 +138,8 @@ def score_replies(draw: st.DrawFn) -> messages.ScoreReply:
 @st.composite
 def evaluate_replies(draw: st.DrawFn) -> messages.EvaluateReply:
     asked = draw(st.lists(texts, max_size=2))
-    references = draw(st.lists(st.from_regex(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,20}", fullmatch=True), max_size=2))
+    own = st.lists(st.from_regex(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,20}", fullmatch=True), max_size=2)
+    references = draw(own)
     candidates, labels = [*asked, *references], draw(st.lists(texts, min_size=1, max_size=3, unique=True))
     withheld = [label for label in labels if draw(st.booleans())]
 
@@ -151,6 +152,7 @@ def evaluate_replies(draw: st.DrawFn) -> messages.EvaluateReply:
         withheld=withheld,
         candidates=candidates,
         references=references,
+        references_withheld=draw(own),
         **{metric: filled(figures, 3, True) for metric in ("auroc", "auprc", "min_se_ppv", "brier", "ece")},
         **{side: filled(counts, SCORE_BINS, bins_told) for side in ("negatives", "positives")},
     )
@@ -171,7 +173,8 @@ def payloads(kind: type[Payload]) -> st.SearchStrategy[Any]:
 @st.composite
 def headers(draw: st.DrawFn) -> Header:
     run = st.from_regex(r"[a-z0-9][a-z0-9-]{0,79}", fullmatch=True)
-    return Header(run=draw(run), sender=draw(names), head_sequence=draw(counts), head_hash=draw(digests))
+    ledger = draw(st.fixed_dictionaries({}, optional={"ledger_sequence": counts, "ledger_hash": digests}))
+    return Header(run=draw(run), sender=draw(names), head_sequence=draw(counts), head_hash=draw(digests), **ledger)
 
 
 quick = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])

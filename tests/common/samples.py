@@ -70,7 +70,13 @@ def example(kind: type[Payload]) -> Payload:
         },
         messages.ScoreReply: {"unable": [text], "because": [text]},
         messages.EvaluateReply: {
-            **{"candidates": ["a", "b"], "references": ["b"], "labels": [text, "y"], "withheld": ["y"]},
+            **{
+                "candidates": ["a", "b"],
+                "references": ["b"],
+                "references_withheld": ["c"],
+                "labels": [text, "y"],
+                "withheld": ["y"],
+            },
             **{metric: [0.25] * 6 for metric in ("auroc", "auprc", "min_se_ppv", "brier", "ece")},
             **{side: [1] * (2 * SCORE_BINS) for side in ("negatives", "positives")},
         },

@@ -17,6 +17,7 @@ from common.plan import Plan
 from server.results import Results
 from server.running import execute
 from server.settings import RunRequest, ServerSettings
+from simulations.grid import SiteNode
 from strategies.rounds.courier import Courier
 from tests.reading import load_once
 
@@ -41,15 +42,15 @@ class Network:
     """The in-process grid; replies are there at once, unless the test holds them back or changes them.
 
     ``at[n]`` is done just before the n-th exchange. A change gets the content of every reply of that
-    kind from that site; one that raises is a site whose process fails. ``named``: whether the grid
-    knows the nodes' names.
+    kind from that site; one that raises is a site whose process fails. ``nameless`` are the nodes
+    that the grid knows no name of.
     """
 
     def __init__(self, files: Mapping[str, Path], config: Mapping[str, str]) -> None:
         from client.app import app
         from simulations.grid import InProcessGrid
 
-        self.named = True
+        self.nameless: set[int] = set()
         self.exchanges = 0
         self.at: dict[int, Callable[[], object]] = {}
         self.requests: list[tuple[str, Message]] = []
@@ -70,11 +71,9 @@ class Network:
     def release(self) -> None:
         self._silent.clear()
 
-    def get_node_ids(self) -> list[int]:
-        return self._grid.get_node_ids()
-
     def get_nodes(self) -> list[Any]:
-        return self._grid.get_nodes() if self.named else []
+        known = self._grid.get_nodes()
+        return [SiteNode(one.node_id, "") if one.node_id in self.nameless else one for one in known]
 
     def push_messages(self, messages: Iterable[Message]) -> list[str]:
         messages = list(messages)

@@ -2,26 +2,42 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 
 from common.audit.event import Kind
 from common.audit.log import AuditLog
 from common.exceptions import QuorumError
 from server.admission import admit
+from server.settings import RunRequest
+from tests.server.replies import events
 
 FAIL = {"sites.on_missing": "fail"}
 ALL = ("hospital-1", "hospital-2", "hospital-3")
+ALL_NODES = {1, 2, 3}
+WITHOUT_NAME = (
+    "its key is registered under no site's name, so it may speak for none; unregister it, put the site's public key "
+    "into the coordinator's folder 'nodes' as <site>.pub, and launch the coordinator again"
+)
 
 
-def admission(one):
+class Admission(Exception):
+    """Everybody needed is admitted."""
+
+
+def stop(*_):
+    raise Admission
+
+
+def admission(one, registered=True):
     one.settings.state.mkdir(exist_ok=True)
     with AuditLog(one.settings.audit, "coordinator") as log:
-        return admit(one.courier(log), one.plan)
+        return admit(one.courier(log), one.plan, registered=registered)
 
 
 def decisions(one):
-    with AuditLog(one.settings.audit, "coordinator") as log:
-        return [entry.event.details["decision"] for entry in log.entries() if entry.event.kind is Kind.DECISION]
+    return [details["decision"] for details in events(one, Kind.DECISION)]
 
 
 def rename(site):
@@ -78,16 +94,16 @@ def test_too_few_sites_are_refused_with_their_reasons(trial):
 
 def test_sites_that_are_not_there_yet_are_waited_for_until_the_deadline(trial):
     one = trial()
-    nodes = one.network.get_node_ids()
-    one.network.get_node_ids = lambda: nodes if one.clock.now > 4 else nodes[:1]
+    nodes = one.network.get_nodes()
+    one.network.get_nodes = lambda: nodes if one.clock.now > 4 else nodes[:1]
     assert set(admission(one).nodes) == set(ALL)
     assert 4 < one.clock.now < 4.2
 
 
 def test_sites_that_never_connect_are_named(trial):
     one = trial()
-    nodes = one.network.get_node_ids()
-    one.network.get_node_ids = lambda: nodes[:1]
+    nodes = one.network.get_nodes()
+    one.network.get_nodes = lambda: nodes[:1]
     with pytest.raises(QuorumError, match=r"1 sites answered.*hospital-2: not connected; hospital-3: not connected"):
         admission(one)
     assert 10 <= one.clock.now <= 10.1
@@ -101,10 +117,10 @@ def test_nobody_has_to_be_named_in_a_plan(trial):
 @pytest.mark.parametrize("named", [True, False])
 def test_another_schema_is_refused_with_who_has_which(trial, named):
     one = trial()
-    one.network.named = named
+    one.network.nameless = set() if named else ALL_NODES
     one.network.change("hospital-2", "admission-reply", lambda c: c["body"].update(schema_digest="ab" * 32))
     with pytest.raises(QuorumError) as failure:
-        admission(one)
+        admission(one, registered=named)
     assert "features differ in name, order or unit" in str(failure.value)
     assert "hospital-1, hospital-3 (" in str(failure.value)
     assert "hospital-2 (abababababab)" in str(failure.value)
@@ -139,16 +155,55 @@ def test_a_site_cannot_take_the_name_of_another_where_names_are_registered(trial
     one.network.change("hospital-2", "admission-reply", rename("hospital-1"))
     assert list(admission(one).nodes) == ["hospital-1", "hospital-3"]
     assert decisions(one) == [
-        "admission: went on without hospital-2: invalid reply: the reply carries another site's name"
+        "admission: went on without hospital-2: invalid reply: the reply carries another site's name: "
+        "node 2 is hospital-2 and answers as hospital-1; start each site with its own kit"
     ]
 
 
 def test_two_nodes_with_one_name_are_refused_where_names_are_not_registered(trial):
     one = trial()
-    one.network.named = False
+    one.network.nameless = ALL_NODES
     one.network.change("hospital-2", "admission-reply", rename("hospital-1"))
-    with pytest.raises(QuorumError, match="two nodes call themselves hospital-1"):
-        admission(one)
+    with pytest.raises(QuorumError, match="two nodes, 1 and 2, call themselves hospital-1; remove one of them"):
+        admission(one, registered=False)
+
+
+@pytest.mark.parametrize("registered", [True, False])
+def test_a_node_without_a_name_speaks_for_no_site_where_names_are_registered(trial, registered):
+    """The third node says that it is the first, who is silent."""
+    one = trial({"sites.quorum": 1})
+    one.network.nameless = {3}
+    one.network.silence("hospital-1")
+    one.network.change("hospital-3", "admission-reply", rename("hospital-1"))
+    nodes = admission(one, registered).nodes
+    assert nodes == ({"hospital-2": 2} if registered else {"hospital-1": 3, "hospital-2": 2})
+    asked = {site for site, _ in one.network.requests}
+    assert ("hospital-3" in asked) != registered
+    told = [reason for reason in decisions(one) if "node 3" in reason]
+    assert len(told) == registered
+    refusals = [(details["site"], details["reason"]) for details in events(one, Kind.REFUSAL)]
+    assert refusals == ([("node 3", f"refused: {WITHOUT_NAME}")] if registered else [])
+
+
+def test_while_nobody_is_missing_a_node_without_a_name_disturbs_nobody(trial):
+    one = trial({"sites.names": ["hospital-1", "hospital-2"], **FAIL})
+    one.network.nameless = {3}
+    one.network.change("hospital-3", "admission-reply", rename("hospital-1"))
+    assert admission(one).nodes == {"hospital-1": 1, "hospital-2": 2}
+    assert (decisions(one), one.clock.now) == ([], 0)
+
+
+@pytest.mark.parametrize(("engine", "registered"), [("in-process", True), ("ray", False), ("deployment", True)])
+def test_only_nodes_of_flowers_own_simulation_need_no_name(trial, monkeypatch, engine, registered):
+    one = trial(FAIL)
+    one.network.nameless = ALL_NODES
+    monkeypatch.setattr(type(one), "request", property(lambda self: RunRequest(self.name, self.plan, engine)))
+    monkeypatch.setattr("server.running.SeparatePulls", nullcontext)
+    monkeypatch.setattr("server.running.Study", stop)
+    with pytest.raises(QuorumError if registered else Admission) as ended:
+        one.run()
+    for node in ALL_NODES if registered else ():
+        assert f"node {node}: refused: {WITHOUT_NAME}" in str(ended.value)
 
 
 def test_a_name_in_the_body_that_is_not_the_senders_is_named(trial):
@@ -164,8 +219,8 @@ def test_a_stranger_neither_joins_nor_disturbs(trial):
     one.network.close()
     one.files = {**one.files, "hospital-3": one.files["hospital-1"].parents[1] / "nowhere" / "site.toml"}
     network = one.again()
-    network.named = False
-    assert list(admission(one).nodes) == ["hospital-1", "hospital-2"]
+    network.nameless = ALL_NODES
+    assert list(admission(one, registered=False).nodes) == ["hospital-1", "hospital-2"]
 
 
 def test_a_site_of_another_plan_refuses(trial, small_plan):

@@ -31,6 +31,7 @@ def reply(names, references=(), **fields):
         **dict.fromkeys(("auroc", "auprc", "min_se_ppv", "brier", "ece"), told),
         "negatives": [],
         "positives": [],
+        "references_withheld": [],
     }
     named = {"labels": LABELS, "withheld": [] if fields else LABELS, "candidates": [*names, *references]}
     return EvaluateReply(**named, references=list(references), **{**nothing, **fields})
@@ -155,6 +156,21 @@ def test_kinds_follow_from_names():
     found = candidates({1: [{"a": reply(names, ["APACHE IVa"])}]}, LABELS, ["fedxgb_bagging"], 100)
     kinds = ["federated", "local", "ensemble", "pooled", "reference"]
     assert [one.kind for one in found] == kinds
+
+
+def test_a_reference_that_is_withheld_is_known_by_name():
+    """Where no site tells it, too: the report has a row for it that says so."""
+    rng = np.random.default_rng(2)
+    counts = counted(rng.integers(0, 2, 200), rng.random(200))
+    told = reply(["m"], ["APACHE IVa"], **{key: 2 * value for key, value in counts.items()})
+    hidden = reply(["m"], **counts).model_copy(update={"references_withheld": ["APACHE IVa"]})
+    for replies, sites in (({"a": told, "b": hidden}, ["a", OVERALL]), ({"b": hidden}, [])):
+        found = candidates({1: [replies]}, LABELS, ["m"], 100)
+        assert [(one.name, one.kind) for one in found] == [("m", "federated"), ("APACHE IVa", "reference")]
+        shown = scores(found, "APACHE IVa")
+        assert shown[1, "b"].auroc is None
+        assert [site for (_, site), score in shown.items() if score.auroc] == sites
+        assert scores(found, "m")[1, OVERALL].auroc is not None
 
 
 def test_figures_of_one_candidate_do_not_depend_on_the_others():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from client.open_sites import open_site
-from common.exceptions import FedwardError
+from common.exceptions import FedwardError, PrivacyError
 from tests.networks import stage
 
 PRIVACY = {"noise_multiplier": 2.0, "delta": 1e-4, "sample_rate": 0.25, "steps": 2}
@@ -47,3 +47,11 @@ def test_any_other_is_refused_at_admission_for_nothing(trial, stages, unprotecte
     with pytest.raises(FedwardError, match=f"asks for it: {named}"):
         one.run()
     assert entries(one) == []
+
+
+def test_a_plan_that_no_noise_is_enough_for_is_refused_before_anybody_spends(trial):
+    hopeless = {"epsilon": 0.01, "delta": 1e-6, "sample_rate": 1.0, "steps": 100_000}
+    one = trial({"stages": [STAGES[0], stage("net", privacy=hopeless, shares="equal", rounds=1), STAGES[2]]})
+    with pytest.raises(PrivacyError, match="take fewer steps or a smaller sample rate"):
+        one.run()
+    assert one.network.requests == []

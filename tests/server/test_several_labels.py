@@ -21,8 +21,8 @@ def reply(labels, withheld, names, start):
     negatives = [int(bin_ == place) for place in range(told) for bin_ in range(SCORE_BINS)]
     positives = [int(bin_ == place + 1) for place in range(told) for bin_ in range(SCORE_BINS)]
     return EvaluateReply(
-        labels=list(labels), withheld=list(withheld), candidates=list(names), references=[], **figures,
-        negatives=negatives, positives=positives,
+        labels=list(labels), withheld=list(withheld), candidates=list(names), references=[], references_withheld=[],
+        **figures, negatives=negatives, positives=positives,
     )  # fmt: skip
 
 

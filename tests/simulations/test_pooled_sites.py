@@ -25,7 +25,8 @@ def test_a_site_that_was_away_with_one_seed_judges_no_pooled_model_of_it(monkeyp
 
     def judge(_plan, file, seed, *_):
         judged.append((seed, file.parent.name))
-        return EvaluateReply(labels=["death"], withheld=["death"], candidates=["pooled"], references=[], **nothing)
+        withheld = {"withheld": ["death"], "references": [], "references_withheld": []}
+        return EvaluateReply(labels=["death"], candidates=["pooled"], **withheld, **nothing)
 
     monkeypatch.setattr(pooled, "open_site", lambda _: SimpleNamespace(run=""))
     monkeypatch.setattr(pooled, "train", lambda *_: None)

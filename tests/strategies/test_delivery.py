@@ -15,6 +15,10 @@ from common.messages import StatisticsRequest
 from strategies.rounds.courier import LONGEST_REASON, LONGEST_WAIT
 from tests.strategies.exchanges import NAMES, REPLY, kinds
 
+ANOTHERS = (
+    "the reply carries another site's name: node 2 is birch and answers as alder; start each site with its own kit"
+)
+
 
 def test_all_that_answer_at_once_are_not_waited_for(three, deliver, clock):
     delivery = deliver(three)
@@ -54,7 +58,7 @@ def test_a_late_answer_is_not_used_but_shows_the_site_is_back(three, deliver, co
     three.answers["birch"] = three.answers["alder"]  # would be refused: what is accepted is not this one
     delivery = deliver(three, used=used)
     assert delivery.returned == {2}
-    assert delivery.missing == {2: "invalid reply: the reply carries another site's name"}
+    assert delivery.missing == {2: f"invalid reply: {ANOTHERS}"}
 
 
 def test_unreachable_nodes_are_not_waited_for(three, deliver, clock):
@@ -101,7 +105,7 @@ def test_nothing_leaves_when_the_log_cannot_be_written(three, deliver, log):
 @pytest.mark.parametrize(
     ("reply", "reason"),
     [
-        ({"sender": "alder"}, "the reply carries another site's name"),
+        ({"sender": "alder"}, ANOTHERS),
         ({"run": "yesterday"}, "the reply belongs to another run"),
         ({"sequence": 4}, "the site's audit log was rolled back: its head is behind one it sent before"),
         ({"mark": "b"}, "the site's audit log was rewritten: its head contradicts one it sent before"),

@@ -26,9 +26,6 @@ class HalfSent:
         self.come, self.begun = threading.Event(), threading.Event()
         self.looked: list[str] = []
 
-    def get_node_ids(self) -> list[int]:
-        return []
-
     def get_nodes(self) -> list[Any]:
         return []
 
