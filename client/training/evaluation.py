@@ -90,21 +90,23 @@ def evaluate(
     Nothing is told where the label is not ``told`` (:func:`client.preprocessing.telling.tellable`), or of one class.
     """
     rows = table.select(held_out)
-    references, withheld = _references(rows, minimum_cell, share)
+    references, withheld = _references(rows, minimum_cell)
+    uncounted = _uncounted(rows, references, minimum_cell)
     candidates = {**probabilities, **references}
     figures: dict[str, list[float]] = {metric: [] for metric in metrics.METRICS}
     negatives: list[int] = []
     positives: list[int] = []
     told = told and _both_classes(rows.labels, rows.labels.astype(np.float64))
     if told:
-        for scores in candidates.values():
+        for name, scores in candidates.items():
             known = ~np.isnan(scores)
             labels, values, patients = rows.labels[known], scores[known], rows.patients[known]
             rng = seeding.generator(seed, site, "bootstrap")
             for metric, interval in metrics.bootstrap_intervals(labels, values, patients, rng, bootstraps).items():
                 figures[metric] += [round(v, DIGITS) for v in (interval.value, interval.low, interval.high)]
             if share == "curves":
-                histogram = score_histogram.score_bins(labels, values, SCORE_BINS)
+                counted = 0 if name in uncounted else len(labels)
+                histogram = score_histogram.score_bins(labels[:counted], values[:counted], SCORE_BINS)
                 negatives += histogram.negatives.tolist()
                 positives += histogram.positives.tolist()
     return EvaluateReply(
@@ -126,27 +128,32 @@ def together(replies: Sequence[EvaluateReply]) -> EvaluateReply:
     return replies[0].model_copy(update=joined)
 
 
-def _references(rows: Table, minimum: int, share: Literal["summary", "curves"]) -> tuple[Probabilities, list[str]]:
-    """Divide the published scores into those told and the names of those withheld, of rows of both classes.
+def _references(rows: Table, minimum: int) -> tuple[Probabilities, list[str]]:
+    """Divide the published scores into those told and the names of those that few people of a class have."""
+    both = {name: score for name, score in rows.references.items() if _both_classes(rows.labels, score)}
+    told = {name: score for name, score in both.items() if _many(rows, ~np.isnan(score), minimum)}
+    return told, [name for name in both if name not in told]
 
-    A score is withheld when a class is of few people among the rows that have it. Counts per bin tell how many have it:
-    with them, also when a class is of few among the rows that lack it, or that have one score and lack another.
+
+def _uncounted(rows: Table, references: Probabilities, minimum: int) -> set[str]:
+    """Name the published scores that have no counts per bin, which would tell how few people of a class lack them.
+
+    Or how few have one score and lack another.
     """
-    told: dict[str, NDArray[np.float64]] = {}
-    withheld: list[str] = []
+    found: set[str] = set()
     counted = [np.ones(len(rows.labels), np.bool_)]
-    for name, score in rows.references.items():
+    for name, score in references.items():
         known = ~np.isnan(score)
-        if not _both_classes(rows.labels, score):
-            continue
-        apart = [some for other in counted for some in (other & ~known, known & ~other)]
-        groups = [known, *(apart if share == "curves" else [])]
-        if all(class_counts(rows.labels[some], rows.patients[some], minimum).positives is not None for some in groups):
-            told[name] = score
+        if all(_many(rows, some, minimum) for other in counted for some in (other & ~known, known & ~other)):
             counted.append(known)
         else:
-            withheld.append(name)
-    return told, withheld
+            found.add(name)
+    return found
+
+
+def _many(rows: Table, some: NDArray[np.bool_], minimum: int) -> bool:
+    """Whether either class among these rows is of nobody or of many people."""
+    return class_counts(rows.labels[some], rows.patients[some], minimum).positives is not None
 
 
 def _both_classes(labels: NDArray[np.int8], scores: NDArray[np.float64]) -> bool:

@@ -51,27 +51,28 @@ def judged(open_ward: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("lacking", "told"),
+    ("lacking", "told", "counted"),
     [
-        ((0, 0), True),
-        ((0, 1), False),
-        ((0, 4), False),
-        ((0, 5), True),
-        ((4, 0), False),
-        ((5, 0), True),
-        ((5, 4), False),
-        ((0, -5), True),
-        ((0, -4), False),
-        ((-4, 0), False),
+        ((0, 0), True, True),
+        ((0, 1), True, False),
+        ((0, 4), True, False),
+        ((0, 5), True, True),
+        ((4, 0), True, False),
+        ((5, 0), True, True),
+        ((5, 4), True, False),
+        ((0, -5), True, True),
+        ((0, -4), False, False),
+        ((-4, 0), False, False),
     ],
 )
-def test_with_counts_it_is_told_unless_few_of_a_class_have_it_or_lack_it(
-    judged: Any, lacking: tuple[int, int], told: bool
+def test_it_is_counted_unless_few_of_a_class_lack_it_and_told_unless_few_have_it(
+    judged: Any, lacking: tuple[int, int], told: bool, counted: bool
 ) -> None:
     reply = judged("curves", apache=lacking)
     assert (reply.references, reply.references_withheld) == ((["apache"], []) if told else ([], ["apache"]))
     whole, *others = (sum(reply.positives[at : at + SCORE_BINS]) for at in range(0, len(reply.positives), SCORE_BINS))
     assert len(others) == told
+    assert [bool(count) for count in others] == [counted] * told
     assert all(whole - count == 0 or whole - count >= 5 for count in others)
 
 
@@ -83,14 +84,16 @@ def test_without_counts_only_who_has_it_matters(judged: Any, lacking: tuple[int,
 
 
 @pytest.mark.parametrize(
-    ("second", "told"), [((0, 6), True), ((0, 9), False), ((0, 11), True), ((0, 5), False), ((6, 0), True)]
+    ("second", "counted"), [((0, 6), True), ((0, 9), False), ((0, 11), True), ((0, 5), False), ((6, 0), True)]
 )
-def test_of_two_the_second_is_not_told_where_few_have_one_and_lack_the_other(
-    judged: Any, second: tuple[int, int], told: bool
+def test_of_two_the_second_is_not_counted_where_few_have_one_and_lack_the_other(
+    judged: Any, second: tuple[int, int], counted: bool
 ) -> None:
     reply = judged("curves", first=(0, 6), second=second)
-    assert reply.references == (["first", "second"] if told else ["first"])
-    assert reply.references_withheld == ([] if told else ["second"])
+    assert reply.references == ["first", "second"]
+    assert any(reply.positives[-2 * SCORE_BINS : -SCORE_BINS])
+    assert any(reply.positives[-SCORE_BINS:]) == counted
+    assert len(reply.auroc) == 3 * len(reply.candidates)
 
 
 def test_one_that_nobody_has_is_not_named(judged: Any) -> None:
