@@ -72,7 +72,10 @@ def check(
     by: Annotated[str, typer.Option(help="Select rows by this, e.g. unit, region, patient.")] = "all",
     values: Annotated[list[str] | None, typer.Option(help="Which, e.g. medical; may be repeated.")] = None,
     modality: Annotated[
-        list[str] | None, typer.Option(help="Read only table, series, images, codes or notes; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            help="Read only this: table, series, codes, visits, medications, notes, images or volumes; may be repeated."
+        ),
     ] = None,
     html: Annotated[Path | None, typer.Option(dir_okay=False, help="Write the whole report there, one page.")] = None,
     cache: Annotated[
@@ -81,7 +84,8 @@ def check(
 ) -> None:
     """Read data as a plan or task would, tell what it looks like, and whether it can be used. Nothing leaves.
 
-    Either for a kit: check KIT --plan PLAN. Or before there is one: check --data FOLDER --source SOURCE --task TASK.
+    For a kit: check KIT --plan PLAN.
+    Before there is one: check --data FOLDER --source SOURCE --task TASK.
     Exit code 0 says usable, 1 not: the errors are the last lines.
     """
     from datetime import UTC, datetime
@@ -165,13 +169,21 @@ def predict(
             show_default="the federated models",
         ),
     ] = None,
+    explain: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, help="New file for what each past code adds to the logits of retain networks."),
+    ] = None,
 ) -> None:
     """Score local patients with the models that a run has released. Nothing leaves.
 
-    Either from a kit: predict RUN --kit KIT --to FILE. Or from a folder: predict RUN --data FOLDER --to FILE.
-    The task and its columns are those of the run's plan; other columns are refused. A model with several seeds or
-    folds scores with the mean of them; patients it was trained on are scored, too. The file, for its owner only, has
-    a line a row and model: patient, hours since the stay began, a probability a label, digests of model and plan.
+    From a kit: predict RUN --kit KIT --to FILE.
+    From a folder: predict RUN --data FOLDER --to FILE.
+
+    The task and its columns are the plan's; other columns are refused.
+    A model with several seeds or folds scores with the mean of them.
+    Patients that it was trained on are scored, too.
+    The file, for its owner only, has a line a row and model: patient, hours
+    since the stay began, a probability a label, digests of model and plan.
     """
     from client.check import asking
     from client.datasets.base import ALL, Select
@@ -183,14 +195,16 @@ def predict(
         if source or values or cache or weights or by != "all":
             without = "--source, --by, --values, --cache, --weights"
             raise typer.BadParameter(f"a kit's site.toml says which data and weights: leave out {without}")
-        done = of_kit(run, kit, to, model or (), getpass)
+        done = of_kit(run, kit, to, model or (), getpass, explain)
     elif data is not None:
         select = ALL if by == "all" and not values else Select(by, tuple(values or ()))
         with asking.cache_of_folder(cache) as kept:
             files = command_line.files_by_name(weights or ())
-            done = of_folder(run, data, source, select, kept, to, model or (), files)
+            done = of_folder(run, data, source, select, kept, to, model or (), files, explain)
     console = command_line.console()
     console.print(f"{done.rows:,} rows of {done.people:,} patients scored by {', '.join(done.models)}: {to}")
+    if explain:
+        console.print(f"what each past code adds to the logits: {explain}")
 
 
 @app.command()

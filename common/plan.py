@@ -17,7 +17,7 @@ from pydantic import Field, model_validator
 from common import toml
 from common.exceptions import PlanError
 from common.names import Name
-from common.network_stages import EncoderStage, FeaturesStage
+from common.network_stages import EncoderStage, FeaturesStage, Privacy, Training
 from common.plan_part import Module, Part
 from common.plan_tables import Data, Sites, Split, Synthetic, Trees
 from common.serialization import canonical, digest
@@ -326,6 +326,10 @@ _TABLES: dict[str, type[Part]] = {
     "trees": Trees,
     "synthetic": Synthetic,
     "statistics": StatisticsStage,
+    "encoder": EncoderStage,
+    "training": Training,
+    "privacy": Privacy,
+    "features": FeaturesStage,
     "boosting": BoostingStage,
     "ensemble": EnsembleStage,
     "local": LocalStage,

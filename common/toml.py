@@ -63,7 +63,7 @@ def _unfit(value: object, place: tuple[str, ...] = ()) -> Iterator[str]:
 
 def _explain(file: str, problem: Any, tables: Tables) -> str:
     location: tuple[str | int, ...] = problem["loc"]
-    key = ".".join(str(part) for part in location) or "the whole"
+    key = ".".join(str(part) for part in location if part != "[key]")
     if problem["type"] == "extra_forbidden":
         holder = next((part for part in reversed(location[:-1]) if part in tables), "")
         return f"{file}: unknown key '{key}'; allowed here: {', '.join(tables[str(holder)].model_fields)}"
@@ -71,4 +71,4 @@ def _explain(file: str, problem: Any, tables: Tables) -> str:
         kinds = ", ".join(name for name, table in tables.items() if "kind" in table.model_fields)
         return f"{file}: key '{key}': 'kind' is missing; allowed: {kinds}"
     text = re.sub(r"^Value error, ", "", str(problem["msg"]))
-    return f"{file}: key '{key}': {text}"
+    return f"{file}: key '{key}': {text}" if key else f"{file}: {text}"

@@ -22,7 +22,6 @@ app = typer.Typer(
     help="Coordinate federated studies: provision sites, launch the server, submit plans, prove what happened.",
 )
 app.add_typer(command_line.audit_app(lambda folder: (folder / "audit.sqlite", "coordinator")), name="audit")
-app.command()(track)
 
 
 @app.command()
@@ -105,6 +104,9 @@ def resume(
     if not file.is_file():
         raise CheckpointError(f"no run {run} in {server / 'runs'}")
     _follow(server, run, file.read_text(encoding="utf-8"))
+
+
+app.command()(track)
 
 
 def _follow(server: Path, run: str, plan: str) -> None:

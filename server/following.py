@@ -16,14 +16,13 @@ from common.exceptions import DeploymentError, PlanError
 from common.messages import LOCAL
 from common.plan import Plan, from_json
 from common.serialization import write_atomic
-from common.stages import BoostingStage
 from server import results
 from server.launching import connect
 from server.progress import exchanges, latest
 from server.results import COARSE, OVERALL, Candidate, Results
 from server.settings import RunRequest, ServerSettings
 from server.submission import submit
-from strategies.base import find
+from strategies.base import require, require_sites
 
 ROOT = Path(__file__).parents[1]
 GRACE_SECONDS = 120.0
@@ -38,7 +37,7 @@ def follow(settings: ServerSettings, server: Path, request: RunRequest, console:
     Raises
     ------
     PlanError
-        The plan invites nobody by name, or asks for an unknown strategy; nothing is sent.
+        The plan invites nobody by name or too few, or asks for an unknown strategy, option or encoder; nothing is sent.
     DeploymentError
         No coordinator was launched for ``server``, and nothing is written; or the run failed,
         and the message is the coordinator's own reason.
@@ -198,6 +197,6 @@ def _require_ready(plan: Plan) -> None:
         raise PlanError(
             f"plan {plan.name}, key 'sites.names': a deployment invites sites by name; list them, or use --sites"
         )
-    for stage in plan.training:
-        if isinstance(stage, BoostingStage):
-            find(stage.strategy)
+    for stage in plan.federated:
+        require(stage)
+        require_sites(stage, len(plan.sites.names))

@@ -60,7 +60,9 @@ def track(folder: Path, uri: str | None = None) -> Tracked:
     ModelError
         A model file is not the one the run released.
     ConfigurationError
-        MLflow is not installed, or cannot be used.
+        MLflow cannot be used.
+    ModuleNotFoundError
+        It is not installed.
     """
     folder = folder.resolve()
     found = results.read(folder / "metrics.json")
@@ -77,11 +79,9 @@ def track(folder: Path, uri: str | None = None) -> Tracked:
 
 def _mlflow() -> Any:
     os.environ |= {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
-    try:
-        import mlflow
-        import mlflow.exceptions
-    except ImportError as error:
-        raise ConfigurationError("MLflow is not installed: pip install 'fedward[tracking]'") from error
+    import mlflow
+    import mlflow.exceptions
+
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
     return mlflow

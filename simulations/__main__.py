@@ -25,7 +25,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Simulate many hospitals on one machine, beside each one alone and all of them pooled.",
 )
-app.command()(track)
 
 
 class Engine(StrEnum):
@@ -216,6 +215,9 @@ def study(
     found = studies.find(name)
     to.mkdir(parents=True, exist_ok=True)
     found.run(command_line.console(), to)
+
+
+app.command()(track)
 
 
 @contextmanager

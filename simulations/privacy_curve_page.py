@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from common.page_style import CSS, QUIET
 from common.plan import Plan
+from common.privacy import accountant
 from common.serialization import write_atomic
 from server.report.answer import point, span
 from server.report.drawing import canvas, names_beside
@@ -215,5 +216,5 @@ def _promises(curve: Curve, seeds: int) -> Iterator[list[tuple[str, str]]]:
 
 def _spent(spent: PrivateStage, seeds: int) -> list[str]:
     told = [number(spent.noise_multiplier), f"{spent.sample_rate:.3g}", f"{spent.steps:,}"]
-    told.append(f"ε = {number(of_many_records(spent))}")
-    return [*told, f"ε = {number(composed(spent, seeds))}"] if seeds > 1 else told
+    told.append(f"ε = {accountant.figure(of_many_records(spent))}")
+    return [*told, f"ε = {accountant.figure(composed(spent, seeds))}"] if seeds > 1 else told

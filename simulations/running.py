@@ -18,8 +18,7 @@ from client.open_sites import close_sites
 from client.resampling import base as resampling
 from common.audit.event import Event, Kind
 from common.audit.log import AuditLog
-from common.exceptions import CheckpointError, ModelError, PlanError
-from common.network_stages import EncoderStage
+from common.exceptions import CheckpointError, PlanError
 from common.plan import Plan, from_json
 from common.serialization import canonical, digest, parse, write_atomic
 from server import results
@@ -97,8 +96,11 @@ def prepare(
     resampling.find(plan.resampling)
     for stage in plan.federated:
         strategies.require(stage)
-    for stage in plan.encoders:
-        _require_weights(stage, weights)
+    if plan.encoders:
+        from common.networks import pretrained
+
+        for encoders in plan.encoders:
+            pretrained.require(encoders, pretrained.from_files(weights))
     try:
         folder.mkdir(parents=True)
     except FileExistsError as error:
@@ -108,17 +110,6 @@ def prepare(
     except BaseException:
         shutil.rmtree(folder)
         raise
-
-
-def _require_weights(stage: EncoderStage, files: Mapping[str, Path]) -> None:
-    if not stage.pretrained:
-        return
-    from common.networks.pretrained import digest_as, from_files
-
-    for modality, wanted in stage.pretrained.items():
-        name = stage.encoders[modality]
-        if (found := digest_as(name, from_files(files)(name))) != wanted:
-            raise ModelError(f"stage {stage.name} needs weights of {name} with digest {wanted}, these have {found}")
 
 
 def _lay_out(plan: Plan, folder: Path, data: Folders | None, engine: Engine, weights: Mapping[str, Path]) -> Simulation:
@@ -132,6 +123,8 @@ def _lay_out(plan: Plan, folder: Path, data: Folders | None, engine: Engine, wei
         raise PlanError(f"plan {plan.name} runs on real data: say where it lies with --data {given}")
     sites = partition(plan, data)
     plan = plan.inviting(tuple(sites))
+    for stage in plan.federated:
+        strategies.require_sites(stage, len(sites))
     files = write_settings(plan, folder / "sites", data, sites, cache=folder.parent / CACHE, weights=weights)
     layout = {"plan": plan.to_json(), "engine": engine, "sites": list(files)}
     write_atomic(folder / "simulation.json", canonical(layout))

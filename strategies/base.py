@@ -5,7 +5,7 @@ Modules ``strategies/<name>.py`` whose names begin with "fedxgb" aggregate trees
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, cast
 
 from pydantic import ValidationError
@@ -38,7 +38,10 @@ class BoostingStrategy(Protocol):
 
 
 class WeightStrategy(Protocol):
-    """Two verbs and the options they take; pure functions, so that a resumed run gives the same weights."""
+    """Two verbs and the options they take; pure functions, so that a resumed run gives the same weights.
+
+    One that means nothing with few sites also offers ``fewest(options)``.
+    """
 
     Options: type[update.Options]
 
@@ -97,6 +100,17 @@ def require(stage: BoostingStage | EncoderStage) -> None:
             "'validation' need not choose; leave it out"
         )
     building.require(stage)
+
+
+def require_sites(stage: BoostingStage | EncoderStage, sites: int) -> None:
+    """Refuse, before anything is trained, a stage whose strategy needs more sites than take part (PlanError)."""
+    if isinstance(stage, EncoderStage):
+        strategy = find_for_weights(stage.strategy)
+        fewest: Callable[[update.Options], int] = getattr(strategy, "fewest", lambda _: 1)
+        if sites < (needed := fewest(options(stage.strategy, stage.options))):
+            raise PlanError(
+                f"stage {stage.name}: {stage.strategy} with these options needs {needed} sites; there are {sites}"
+            )
 
 
 def options(name: str, given: Mapping[str, float]) -> update.Options:

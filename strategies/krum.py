@@ -19,13 +19,18 @@ from strategies.weights import update
 from strategies.weights.mean import moved
 from strategies.weights.update import Trained, Weights
 
-__all__ = ["Options", "aggregate", "rule"]
+__all__ = ["Options", "aggregate", "fewest", "rule"]
 
 
 class Options(update.Options):
     """``dishonest`` is f."""
 
     dishonest: Annotated[int, Field(ge=1, le=1000)] = 1
+
+
+def fewest(options: Options) -> int:
+    """Return how many sites have to answer."""
+    return 2 * options.dishonest + 3
 
 
 def aggregate(trained: Trained, options: Options) -> tuple[Weights, Weights]:
@@ -42,6 +47,9 @@ def aggregate(trained: Trained, options: Options) -> tuple[Weights, Weights]:
             trained_by.setdefault(sites, []).append(name)
     change: dict[str, NDArray[np.float32]] = {}
     for sites, names in trained_by.items():
+        if len(sites) < (needed := fewest(options)):
+            told = f"krum with {options.dishonest} dishonest sites needs {needed} answers"
+            raise QuorumError(f"{told}; of {min(names)} it got {len(sites)}")
         changes = [{name: trained.updates[site].change[name] for name in sorted(names)} for site in sites]
         change |= changes[_nearest(changes, options.dishonest)]
     return moved(trained.current, change), trained.state
@@ -49,10 +57,6 @@ def aggregate(trained: Trained, options: Options) -> tuple[Weights, Weights]:
 
 def _nearest(changes: Sequence[Weights], dishonest: int) -> int:
     """Return the position of the change that Krum chooses."""
-    if len(changes) < (needed := 2 * dishonest + 3):
-        raise QuorumError(
-            f"krum with {dishonest} dishonest sites needs {needed} answers; of {min(changes[0])} it got {len(changes)}"
-        )
     flat = [np.concatenate([value.ravel() for value in change.values()]) for change in changes]
     # A pair at a time: all differences at once are as many copies of the network as there are pairs.
     squared = np.array([[np.sum(np.subtract(a, b, dtype=np.float64) ** 2) for b in flat] for a in flat])

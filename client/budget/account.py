@@ -83,14 +83,9 @@ def account(kit: Path) -> Account:
         The ledger was altered or put back.
     """
     settings = read(kit / "site.toml")
-    state, budget = kit / settings.state, Budget(settings.privacy.epsilon, settings.privacy.delta)
-    allowed = settings.privacy.unprotected
-    if not (state / "audit.sqlite").is_file():
-        return Account(settings.name, budget, accountant.name(), allowed, ())
-    ledger = Ledger(state / "privacy.sqlite", settings.name, budget)
-    with AuditLog(state / "audit.sqlite", settings.name) as audit:
-        check(ledger, audit)
-    entries = ledger.entries() if ledger.path.is_file() else []
+    budget, allowed = Budget(settings.privacy.epsilon, settings.privacy.delta), settings.privacy.unprotected
+    ledger = ledger_of(kit)
+    entries = ledger.entries() if ledger else ()
     reserved = [entry for entry in entries if entry.digest is None]
     stored = {entry.release for entry in entries if entry.digest is not None}
     after = accountant.running([entry.release.mechanisms for entry in reserved], budget.delta)
@@ -108,6 +103,18 @@ def account(kit: Path) -> Account:
         for entry, epsilon in zip(reserved, after, strict=True)
     ]
     return Account(settings.name, budget, accountant.name(), allowed, tuple(lines))
+
+
+def ledger_of(kit: Path) -> Ledger | None:
+    """Open the ledger of a kit, checked against the audit log; None before anything happened. Errors as above."""
+    settings = read(kit / "site.toml")
+    state, budget = kit / settings.state, Budget(settings.privacy.epsilon, settings.privacy.delta)
+    if not (state / "audit.sqlite").is_file():
+        return None
+    ledger = Ledger(state / "privacy.sqlite", settings.name, budget)
+    with AuditLog(state / "audit.sqlite", settings.name) as audit:
+        check(ledger, audit)
+    return ledger
 
 
 def describe(one: Mechanism) -> str:

@@ -45,6 +45,7 @@ def of_kit(folder: Path, plan: str) -> Question:
         policy=settings.policy,
         plan=study,
         site=settings.name,
+        kit=folder,
     )
 
 

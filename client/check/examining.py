@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client import policy as rules
-from client.check import films, inventory, verdict
+from client.check import costs, films, inventory, joining, verdict
 from client.check.films import Films
 from client.check.findings import Description, describe
 from client.check.inventory import Inventory
@@ -52,6 +52,8 @@ class Question:
     plan : Plan or None
     site : str
         Name of the site, where a plan divides its patients; any otherwise.
+    kit : Path or None
+        The site's folder, where there is one: its settings, and its ledger.
     """
 
     source: str
@@ -63,6 +65,7 @@ class Question:
     policy: Policy | None = None
     plan: Plan | None = None
     site: str = ""
+    kit: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -132,8 +135,10 @@ def examine(question: Question, cache: Cache) -> Checked:
         errors.append(_unreadable(error))
     implausible = records.implausible if records else ()
     notes = list(verdict.warnings(found, looked, implausible, asked.label)) if found else []
+    privacy, refusal, shortage = _priced(asked)
     if asked.plan:
-        errors += _refusals(asked, asked.plan)
+        errors += [*_refusals(asked, asked.plan, found.people if found else 0), *refusal]
+        notes += shortage
         refused = _untrainable(cohort, asked.plan, asked.site) if cohort is not None else {}
         every = len(refused) == len(asked.plan.label_names)
         errors += list(refused.values()) if every else []
@@ -151,7 +156,7 @@ def examine(question: Question, cache: Cache) -> Checked:
         verdict=Verdict(
             errors=tuple(dict.fromkeys(errors)),
             warnings=tuple(notes),
-            privacy=verdict.privacy(asked.plan),
+            privacy=privacy,
         ),
     )
 
@@ -190,14 +195,27 @@ def _sizes(records: Records) -> dict[str, int]:
     return sizes | {name: len(part) for name in PARTS if (part := getattr(records, name)) is not None}
 
 
-def _refusals(asked: Question, plan: Plan) -> list[str]:
-    """List why this site's policy could keep it from taking part in a plan."""
+def _priced(asked: Question) -> tuple[str, list[str], list[str]]:
+    """Say what privacy a plan costs, for which the site would refuse it, and what of it is to be looked at."""
+    said = ""
+    try:
+        said = costs.told(asked.plan)
+        cost, shortage = costs.here(asked.kit, asked.plan) if asked.kit and asked.plan else ("", "")
+    except FedwardError as error:
+        return said, [str(error)], []
+    return f"{said} {cost}".rstrip(), [], [shortage] * bool(shortage)
+
+
+def _refusals(asked: Question, plan: Plan, people: int) -> list[str]:
+    """List why this site's settings could keep it from taking part in a plan."""
     # A folder without a kit may be that of any invited site.
     site = asked.site or next((name for name, source in plan.data.sources.items() if source == asked.source), "")
-    checks: list[Callable[[], object]] = [lambda: rules.permit_source(plan, site, asked.source)]
+    checks: list[joining.Check] = [lambda: rules.permit_source(plan, site, asked.source)]
     if policy := asked.policy:
         checks.append(lambda: rules.permit_task(policy, plan))
         checks.append(lambda: rules.permit_epsilon(policy, plan.statistics.epsilon))
+    if asked.kit:
+        checks += joining.checks(asked.kit, plan, people)
     refusals = []
     for check in checks:
         try:

@@ -1,4 +1,4 @@
-"""Is the data usable? What forbids it, what to look at first, and what privacy a plan would cost."""
+"""Is the data usable? What forbids it, and what to look at first."""
 
 from __future__ import annotations
 
@@ -100,17 +100,3 @@ def sharing(plan: Plan, policy: Policy) -> Iterator[str]:
         yield 'the plan evaluates with share = "summary": no figures over all sites, only those of each site'
     elif shared(policy, plan.evaluation.share) == "summary":
         yield 'this site\'s policy has share = "summary": its patients do not count in figures over all sites'
-
-
-def privacy(plan: Plan | None) -> str:
-    """Say what privacy a plan costs a patient at this site, as far as it is known before it runs."""
-    if plan is None:
-        return "No plan was given, so nothing is known of the privacy it would cost; name one with --plan."
-    epsilon = plan.statistics.epsilon
-    statistics = (
-        "Counts leave exact, small ones withheld: no epsilon bounds what they tell."
-        if epsilon is None
-        else f"Statistics cost each patient at most epsilon = {epsilon:g} here, with delta = 0, however often asked."
-    )
-    kinds = ", ".join(dict.fromkeys(stage.kind for stage in plan.training))
-    return f"{statistics} The other stages ({kinds}, evaluate) add no noise: no epsilon bounds what they tell."

@@ -20,12 +20,14 @@ from client.features.shelf import Shelf
 from client.inputs.assembling import Place
 from client.keyring import Ask, at_work
 from client.predicting import released, writing
+from client.predicting.explaining import explain
 from client.predicting.released import ReleasedRun, digest_of
 from client.predicting.scoring import Scoring
 from client.settings import read
 from client.site import Site
 from common.audit.event import Event, Kind
 from common.crypto import keys
+from common.exceptions import ConfigurationError
 from common.tasks import base as tasks
 
 if TYPE_CHECKING:  # a run of trees needs no torch
@@ -52,6 +54,7 @@ def of_folder(
     to: Path,
     models: Sequence[str] = (),
     weights: Mapping[str, Path] | None = None,
+    explained: Path | None = None,
 ) -> Predicted:
     """Score the rows of a data folder.
 
@@ -71,13 +74,15 @@ def of_folder(
         Names of models; by default those of all sites together.
     weights : mapping of str to Path, optional
         Files of pretrained weights, by encoder.
+    explained : Path, optional
+        Second file to write, of what the parts of networks' logits are; see :mod:`client.predicting.explaining`.
 
     Raises
     ------
     FedwardError
         The run's folder, the data or the file to write is not what is needed.
     """
-    writing.require_free(to)
+    _require_free(to, explained)
     found = released.read(run)
     cohort = _cohort(found, source or found.plan.data.source, data, select, cache)
     with tempfile.TemporaryDirectory(prefix="fedward-predict-") as aside:
@@ -85,15 +90,22 @@ def of_folder(
         scoring = Scoring(
             found, cohort, place, partial(_means, place.shelf, Path(aside)), partial(_read, weights or {})
         )
-        return _write(scoring, models, to)
+        return _write(scoring, models, to, explained)
 
 
-def of_kit(run: Path, kit: Path, to: Path, models: Sequence[str] = (), ask: Ask | None = None) -> Predicted:
+def of_kit(
+    run: Path,
+    kit: Path,
+    to: Path,
+    models: Sequence[str] = (),
+    ask: Ask | None = None,
+    explained: Path | None = None,
+) -> Predicted:
     """Score the rows that a kit's ``site.toml`` says are the site's, audited before they are used.
 
     Parameters and errors are those of :func:`of_folder`; ``ask`` is for the passphrase, when that is the site's key.
     """
-    writing.require_free(to)
+    _require_free(to, explained)
     found = released.read(run)
     chosen = found.named(models)
     with at_work(read(kit / "site.toml"), kit), closing(Site(kit / "site.toml", ask=ask)) as site:
@@ -106,7 +118,16 @@ def of_kit(run: Path, kit: Path, to: Path, models: Sequence[str] = (), ask: Ask 
         site.audit.append(Event(Kind.DATA_OPENED, {**what, **counts, "models": digests}))
         states = site.states if any(one.is_network for one in found.models) else None
         place = Place(kit / data.folder, site.shelf)
-        return _write(Scoring(found, cohort, place, lambda: site.means, site.pretrained, states), models, to)
+        scoring = Scoring(found, cohort, place, lambda: site.means, site.pretrained, states)
+        return _write(scoring, models, to, explained)
+
+
+def _require_free(to: Path, explained: Path | None) -> None:
+    writing.require_free(to)
+    if explained is not None:
+        writing.require_free(explained)
+        if explained.absolute() == to.absolute():
+            raise ConfigurationError("predictions and their explanation are two files")
 
 
 def _means(shelf: Shelf, folder: Path) -> Means:
@@ -127,8 +148,8 @@ def _cohort(found: ReleasedRun, source: str, folder: Path, select: Select, cache
     return load(source, folder, tasks.find(found.plan.task), select, found.plan.modalities, cache)
 
 
-def _write(scoring: Scoring, models: Sequence[str], to: Path) -> Predicted:
-    """Write a row for every row of the cohort and model."""
+def _write(scoring: Scoring, models: Sequence[str], to: Path, explained: Path | None) -> Predicted:
+    """Write a row for every row of the cohort and model, and the parts of the networks' logits where asked for."""
     run, cohort = scoring.run, scoring.cohort
     scoring.require_schema()
     chosen, n = run.named(models), len(cohort)
@@ -143,5 +164,9 @@ def _write(scoring: Scoring, models: Sequence[str], to: Path) -> Predicted:
         "model_digest": np.repeat([digest_of(files) for files in chosen.values()], n),
         "plan_digest": np.repeat(run.plan.digest, n * each),
     }
+    files = dict.fromkeys(one for of_model in chosen.values() for one in of_model)  # ensembles share theirs
+    parts = explain(scoring, list(files)) if explained else {}
     writing.write(to, columns)
+    if explained:
+        writing.write(explained, parts)
     return Predicted(n, len(np.unique(cohort.patients)), tuple(chosen))

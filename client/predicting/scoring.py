@@ -113,7 +113,7 @@ class Scoring:
     def _network_says(self, model: ReleasedModel) -> NDArray[np.float64]:
         from client.training.network_rounds import predict
 
-        examples, network = self._network(self.run.plan.encoder(model.name.partition(" ")[0]), model)
+        examples, network = self.network(self.stage_of(model), model)
         return predict(network, examples, np.arange(len(self.cohort)), self._means.device)
 
     def _embedding(self, features_stage: str, seed: int, fold: int) -> NDArray[np.float32]:
@@ -123,9 +123,13 @@ class Scoring:
         stage = self.run.plan.encoder(features.encoder)
         named = self.run.named([stage.name])[stage.name]
         weights = next(one for one in named if (one.seed, one.fold) == (seed, fold))
-        return features_of(features, *self._network(stage, weights), self._means)
+        return features_of(features, *self.network(stage, weights), self._means)
 
-    def _network(self, stage: EncoderStage, model: ReleasedModel) -> tuple[Examples, Network]:
+    def stage_of(self, model: ReleasedModel) -> EncoderStage:
+        """Return the stage that trained a network."""
+        return self.run.plan.encoder(model.name.partition(" ")[0])
+
+    def network(self, stage: EncoderStage, model: ReleasedModel) -> tuple[Examples, Network]:
         """Build a network from its file, and from what the site has kept of its own where that is part of it."""
         from client.inputs.assembling import examples
         from client.training.preparing import ready

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from client.training.examples import Examples
 from client.training.loss import per_row
@@ -23,6 +23,9 @@ from common.network_messages import TrainRequest
 from common.network_stages import EncoderStage
 from common.networks.sharing import learnt, load, trainable_with
 from common.privacy.events import SampledGaussian
+
+MOST_GRADIENTS = 1 << 30
+"""Bytes of the gradients of all records of a physical batch: of a large network it has fewer records."""
 
 
 def train_privately(
@@ -51,7 +54,7 @@ def train_privately(
         weight_decay=stage.training.weight_decay,
         proximal=request.proximal,
         l1=stage.training.l1,
-        records_at_once=stage.training.batch_size,
+        records_at_once=records_at_once(network, stage.training.batch_size),
     )
 
     def losses(called: Callable[..., Any], records: NDArray[np.int64]) -> Tensor:
@@ -64,3 +67,9 @@ def train_privately(
     after = learnt(network)
     names = trainable_with(before, examples.modalities)
     return {name: (after[name] - before[name]).detach().cpu() for name in sorted(names)}
+
+
+def records_at_once(network: nn.Module, wanted: int) -> int:
+    """Return how many records' gradients there is room for, one at least; it never changes what is learnt."""
+    size = sum(one.numel() * one.element_size() for one in network.parameters() if one.requires_grad)
+    return max(1, min(wanted, MOST_GRADIENTS // max(1, size)))

@@ -86,7 +86,8 @@ class Embedder(Protocol):
     """A module that embeds: ``forward(*inputs)`` gives (n, width) float32, finite, rows independent in evaluation.
 
     One whose weights can become exactly zero also has ``shrink(amount)``, a proximal step; see ``tabular``. One of
-    films or volumes has ``levels``: names of layers that adapters may stand behind, with their channels.
+    films or volumes has ``levels``: names of layers that adapters may stand behind, with their channels. One of visits
+    whose parts add up to a logit has ``contributions``, which a site's predictions are explained by; see ``retain``.
     """
 
     width: int

@@ -58,6 +58,22 @@ def load_pretrained(network: Network, stage: EncoderStage, read: Read) -> None:
             raise ModelError(f"stage {stage.name} needs weights of {name} with digest {wanted}, these have {found}")
 
 
+def require(stage: EncoderStage, read: Read) -> None:
+    """Refuse a stage whose weights are not there, or others; before any site is asked.
+
+    Raises
+    ------
+    ConfigurationError
+        There is no file of them.
+    ModelError
+        The file holds others than the plan names.
+    """
+    for modality, wanted in stage.pretrained.items():
+        name = stage.encoders[modality]
+        if (found := digest_as(name, read(name))) != wanted:
+            raise ModelError(f"stage {stage.name} needs weights of {name} with digest {wanted}, these have {found}")
+
+
 def digest_as(name: str, state: Mapping[str, Tensor]) -> str:
     """Return the digest a plan gives weights as an encoder's (ModelError); the file's layout does not matter."""
     encoder = find(name)

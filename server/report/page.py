@@ -97,6 +97,7 @@ def render(results: Results) -> str:
         When a date is not ISO 8601.
     """
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    environment.filters["unbroken"] = tables.unbroken
     plan = from_json(results.plan)
     views = labels.views(results, plan)
     shown, several = views[0].lines, len(views) > 1

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from common.plan import Plan
+from common.privacy.accountant import figure
 from common.stages import BoostingStage, LocalStage
 from server.report import plots
 from server.report.tables import ABSENT, Cell, Row
@@ -33,7 +34,7 @@ def section(results: Results, plan: Plan) -> Privacy | None:
         return None
     rows = [
         Row(stage.name, (
-            Cell(number(stage.epsilon)), Cell(f"{stage.delta:g}"), Cell(number(stage.noise_multiplier)),
+            Cell(figure(stage.epsilon)), Cell(f"{stage.delta:g}"), Cell(number(stage.noise_multiplier)),
             Cell(f"{stage.clipping_norm:g}"), Cell(f"{stage.sample_rate:.3g} of patients a step"),
             Cell(f"{stage.steps:,}"),
         ))
@@ -41,10 +42,10 @@ def section(results: Results, plan: Plan) -> Privacy | None:
     ]  # fmt: skip
     if len(rows) > 1:
         blank = (Cell(ABSENT),) * 4
-        rows.append(Row("All together", (Cell(number(spent.epsilon)), Cell(f"{spent.delta:g}"), *blank)))
+        rows.append(Row("All together", (Cell(figure(spent.epsilon)), Cell(f"{spent.delta:g}"), *blank)))
     lead = (
         "Differential privacy of one patient, more or less, with all their records: "
-        f"epsilon = {number(spent.epsilon)} at delta = {spent.delta:g} bounds what the training with noise told about "
+        f"epsilon = {figure(spent.epsilon)} at delta = {spent.delta:g} bounds what the training with noise told about "
         "anybody at a site that took part in all of its rounds, seeds and folds."
     )
     return Privacy(lead, HEAD, rows, notes(spent, results, plan), _by_round(results))
@@ -60,7 +61,7 @@ def notes(spent: PrivacySpent, results: Results, plan: Plan) -> list[str]:
     if plain:
         trees = any(isinstance(stage, BoostingStage) and stage.name in plain for stage in plan.federated)
         uncovered.append(f"{', '.join(plain)}, trained without noise" + (" (trees among them)" * trees))
-    if any(isinstance(stage, LocalStage) for stage in plan.training):
+    if plain and any(isinstance(stage, LocalStage) for stage in plan.training):
         uncovered.append("the sites' own models of the local stage")
     found = [
         f"Accountant: {spent.accountant}. Patients are sampled independently (Poisson) for every step; of a patient's "
@@ -73,13 +74,15 @@ def notes(spent: PrivacySpent, results: Results, plan: Plan) -> list[str]:
         found.append(
             f"The statistics carry noise of their own: epsilon = {plan.statistics.epsilon:g}, to be added to the above."
         )
-    if results.engine != "deployment":
-        found.append("This was a simulation: the pooled networks were trained without noise, for comparison.")
+    if any(one.kind == "pooled" for one in results.candidates):
+        found.append(
+            "This was a simulation: what was trained on pooled rows was trained without noise, for comparison."
+        )
     return found
 
 
 def number(value: float) -> str:
-    """Write an epsilon or a noise multiplier with three digits."""
+    """Write a noise multiplier with three digits."""
     return f"{value:,.0f}" if value >= 1000 else f"{float(f'{value:.3g}'):g}"
 
 

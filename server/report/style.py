@@ -13,7 +13,7 @@ h3 { font-size: 1rem; margin: 0 0 .1rem; }
 .scroll { overflow: auto; max-height: 40rem; background-repeat: no-repeat; background-position: right;
   background-image: linear-gradient(to left, #fff 40%, #fff0), linear-gradient(to left, rgb(29 37 48 / .17), #fff0);
   background-size: 2.5rem 100%, .8rem 100%; background-attachment: local, scroll; }
-thead th { white-space: normal; min-width: 6rem; }
+thead th { white-space: normal; min-width: 6rem; } .whole { white-space: nowrap; }
 th:first-child { position: sticky; left: 0; background: #fff; }
 tbody th { max-width: 15rem; overflow-wrap: anywhere; white-space: normal; }
 td small { display: block; color: var(--quiet); font-size: .8rem; font-weight: 400; }

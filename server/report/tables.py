@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from markupsafe import Markup
+
 from common.metrics import METRICS
 from common.tasks.base import Label
 from server.report.answer import point, span
@@ -12,6 +14,8 @@ from server.report.summary import HIGHER_IS_BETTER, Line
 from server.results import OVERALL, Answers, Results, StageHistory
 
 WITHHELD, ABSENT = "withheld", "–"
+SHORT = 12
+"""Characters of a word that is narrower than the figures below it."""
 
 
 @dataclass(frozen=True)
@@ -173,6 +177,15 @@ def small(count: int | None, minimum: int) -> Cell:
 def withheld(text: str = WITHHELD) -> Cell:
     """Make a cell that a site's small-cell rule keeps back."""
     return Cell(text, look="withheld")
+
+
+def unbroken(heading: str) -> Markup:
+    """Keep each short word of a column's heading on one line, though there are hyphens in it, as in "gru-d"."""
+    words = heading.split(" ")
+    return Markup(" ").join(
+        Markup('<span class="whole">{}</span>').format(word) if "-" in word and len(word) <= SHORT else word
+        for word in words
+    )
 
 
 def size(count: float) -> str:

@@ -3,14 +3,14 @@
 PAGE = """
 {%- macro table(caption, head, rows, look="") -%}
 <div class="scroll"><table class="{{ look }}" aria-label="{{ caption }}">
-<thead><tr>{% for cell in head %}<th scope="col">{{ cell }}</th>{% endfor %}</tr></thead>
+<thead><tr>{% for cell in head %}<th scope="col">{{ cell | unbroken }}</th>{% endfor %}</tr></thead>
 {{ body(rows) }}</table></div>
 {%- endmacro -%}
 {%- macro figures(caption, rows, lines, of="Held-out patients of", look="overall") -%}
 <div class="scroll"><table class="{{ look }}" aria-label="{{ caption }}">
 <thead><tr><th scope="col">{{ of }}</th>
 {%- for line in lines %}
-<th scope="col"><span class="swatch" style="background:{{ line.color }}"></span>{{ line.label }}</th>
+<th scope="col"><span class="swatch" style="background:{{ line.color }}"></span>{{ line.label | unbroken }}</th>
 {%- endfor %}</tr></thead>
 {{ body(rows) }}</table></div>
 {%- endmacro -%}

@@ -8,9 +8,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import typer
 
 from client.open_sites import open_site
-from common.exceptions import CheckpointError, ConfigurationError, ModelError
+from common import command_line
+from common.exceptions import CheckpointError, ModelError
 from common.serialization import digest
 from server.mlflow_export import track
 from server.results import OVERALL
@@ -165,12 +167,16 @@ def test_a_folder_without_a_finished_run_is_refused(tmp_path, client):
         track(tmp_path)
 
 
-def test_without_mlflow_one_is_told_how_to_get_it(trial, monkeypatch):
+def test_without_mlflow_one_is_told_how_to_get_it(trial, monkeypatch, capsys):
     one = trial()
     one.run()
     monkeypatch.setitem(sys.modules, "mlflow", None)
-    with pytest.raises(ConfigurationError, match=r"pip install 'fedward\[tracking\]'"):
-        command(one.folder)
+    app = typer.Typer()
+    app.command()(command)
+    with pytest.raises(SystemExit):
+        command_line.run(app, [str(one.folder)])
+    told = "error: this needs mlflow, which the extra 'tracking' brings: pip install -e '.[tracking]'\n"
+    assert capsys.readouterr().err == told
 
 
 @pytest.mark.filterwarnings("ignore")  # what MLflow does is its own affair

@@ -6,6 +6,7 @@ import pytest
 
 from common.exceptions import CheckpointError, ConfigurationError, PlanError
 from simulations.running import prepare, reopen, require_same_study
+from tests.networks import stage, stages
 
 
 def test_a_site_without_data_is_refused_with_those_there_are(prepared, small_plan):
@@ -16,6 +17,16 @@ def test_a_site_without_data_is_refused_with_those_there_are(prepared, small_pla
 def test_a_quorum_above_the_sites_in_the_data_is_refused(prepared, small_plan):
     with pytest.raises(PlanError, match="'quorum' is 5, above the number of sites invited \\(3\\)"):
         prepared(small_plan({"sites.names": [], "sites.quorum": 5}))
+
+
+def test_a_strategy_that_needs_more_sites_than_there_are_is_refused_before_anything_is_trained(
+    prepared, small_plan, tmp_path
+):
+    pytest.importorskip("torch", reason="the extra 'encoders' is not installed")
+    prepared(small_plan({"stages": stages(stage("net"))}), "control")
+    with pytest.raises(PlanError, match="stage net: krum with these options needs 5 sites; there are 3"):
+        prepared(small_plan({"stages": stages(stage("net", strategy="krum"))}), "few")
+    assert not (tmp_path / "few").exists()
 
 
 @pytest.mark.parametrize(
