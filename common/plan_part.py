@@ -10,9 +10,9 @@ Module = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 
 
 def _free(name: str) -> str:
-    if {"local", "pooled"} & set(name.split("-")):
+    if name == "mean" or {"local", "pooled"} & set(name.split("-")):
         raise ValueError(
-            "no stage's name has 'local' or 'pooled' in it: models of single sites, and of all, bear these"
+            "no stage's name is 'mean' or has 'local' or 'pooled' in it: models of single sites, and of all, bear these"
         )
     return name
 
@@ -20,7 +20,8 @@ def _free(name: str) -> str:
 ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,39}$"), AfterValidator(_free)]
 """How stages call what they train; no blanks, which tell a network's variants from it.
 
-Nor what the files of these variants would be called: "net-local-alder" is the network that alder trained alone.
+Nor what the files of these variants would be called: "net-local-alder" is the network that alder trained alone. And
+"mean of local", which the sites' own trees say on average, is no variant of a model.
 """
 
 

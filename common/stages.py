@@ -59,7 +59,7 @@ class BoostingStage(Part):
 
 
 class EnsembleStage(Part):
-    """What several models say together, the mean of their log odds: nothing is trained for it, and nothing travels.
+    """What several models say together, the mean of their log odds: nothing is trained for it, no model travels.
 
     ``models`` names boosting and encoder stages before it. Models that err differently err less together; trees that
     see a network's scores as columns gain less, as they also trust what it knows by heart.

@@ -28,6 +28,7 @@ ROOT = Path(__file__).parents[1]
 GRACE_SECONDS = 120.0
 MOST_COLUMNS = 6
 """Sites that a table on the terminal has a column for."""
+_DOUBT = "≈"
 FLOWER_PREFIX = "ServerApp failed with exception: "
 
 
@@ -98,8 +99,8 @@ def results_table(found: Results) -> Table:
         table = _by_label(found, plan, title)
     else:
         table = _by_model(found, title, plan.families) if plan.families else _by_site(found, title)
-    if _doubt(found.candidates, OVERALL):
-        table.caption = "≈ told from counts per bin of risk, too coarse for it"
+    if any(_DOUBT in str(cell) for column in table.columns for cell in column.cells):
+        table.caption = f"{_DOUBT} told from counts per bin of risk, too coarse for it"
     return table
 
 
@@ -177,7 +178,7 @@ def _mean_auroc(candidate: Candidate | None, site: str) -> str:
 def _doubt(candidates: Sequence[Candidate], site: str) -> str:
     """Mark what is told from counts that are too coarse for it."""
     scores = (score for one in candidates for score in one.scores if score.site == site)
-    return "≈" if any(score.binning_error > COARSE for score in scores) else ""
+    return _DOUBT if any(score.binning_error > COARSE for score in scores) else ""
 
 
 def _over_seeds(candidate: Candidate, site: str) -> float | None:

@@ -44,6 +44,14 @@ def leading(all_lines: Sequence[Line]) -> Line | None:
     return max(known, key=lambda line: _auroc(line), default=next(iter(federated), None))
 
 
+def judged(all_lines: Sequence[Line]) -> Line | None:
+    """Choose the federated model that is set against training alone: the leading one of those that sites have, too.
+
+    An ensemble of several stages of trees, or with a network that was trained with noise, has no such twin.
+    """
+    return leading([line for line in all_lines if like(all_lines, line, "local")]) or leading(all_lines)
+
+
 def tally(federated: Line, own: Line, sites: Sequence[str]) -> Tally | None:
     """Count the sites where training together beat training alone; None without a common figure."""
     pairs = {site: (federated.at(site), own.at(site)) for site in sites}
@@ -58,16 +66,16 @@ def tally(federated: Line, own: Line, sites: Sequence[str]) -> Tally | None:
 
 def answer(all_lines: Sequence[Line], sites: Sequence[str], synthetic: Sequence[str]) -> Answer:
     """Say whether federation helped, against training alone and against averaging the local models."""
-    best = leading(all_lines)
-    own, mean = like(all_lines, best, "local"), like(all_lines, best, "ensemble")
-    count = tally(best, own, sites) if best and own else None
+    best, against = leading(all_lines), judged(all_lines)
+    own, mean = like(all_lines, against, "local"), like(all_lines, against, "ensemble")
+    count = tally(against, own, sites) if against and own else None
     federated = best.at(OVERALL) if best else None
     averaged = mean.at(OVERALL) if mean else None
     sentences = [
-        *_overall(all_lines, best),
-        *(_per_site(best, own, count) if best and own and count else ()),
+        *_overall(all_lines, against),
+        *(_per_site(against, own, count) if against and own and count else ()),
         *_averaging(federated, averaged),
-        *_not_counted(best, own, sites, count),
+        *_not_counted(against, own, sites, count),
         *told_synthetic(sites, synthetic),
     ]
     averaging_wins = bool(federated and averaged and better(averaged, federated))

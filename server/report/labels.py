@@ -177,7 +177,7 @@ def answer(shown: Sequence[View], sites: Sequence[str], synthetic: Sequence[str]
     if compared := pairs(shown, first.name, sites):
         better, known, gain = compared
         sentences.append(
-            "Beside the model that a site trained alone, on that site's own patients, it is better in "
+            "Beside what a site trained alone, on that site's own patients, it is better in "
             f"{better} of {known} pairs of site and label; AUROC changes by {_signed(gain)} in the mean."
         )
     return Answer(_headline(shown, first), (*sentences, *told_synthetic(sites, synthetic)))

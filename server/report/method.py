@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from common.plan import Plan
 from common.score_histogram import auroc_binning_error
+from common.stages import EnsembleStage
 from common.tasks.base import find
 from server.report.answer import leading, point, span
 from server.report.summary import Line, federated_label
@@ -50,7 +51,7 @@ def measured(results: Results, plan: Plan, shown: Sequence[Line]) -> list[str]:
         _binning(shown),
         *(_of_local_models() if any(line.kind == "local" for line in shown) else ()),
         *(_of_trees(results, plan) if plan.boosted else ()),
-        *(f"{federated_label(one.name)}: the mean log odds of {', '.join(one.models)}." for one in plan.ensembles),
+        *(_of_ensemble(one) for one in plan.ensembles),
     ]
 
 
@@ -70,7 +71,7 @@ def left_out(results: Results, plan: Plan) -> list[str]:
 
 
 def coarse(results: Results) -> list[str]:
-    """Say which overall figures are doubtful: where a model gives most patients risks of one bin."""
+    """Say which overall figures are doubtful: where a model gives many patients risks of one bin."""
     errors: dict[str, float] = {}
     for one in results.candidates:
         if one.kind == "federated":
@@ -78,7 +79,7 @@ def coarse(results: Results) -> list[str]:
     named = [f"{federated_label(name)} (by up to {error:.2f})" for name, error in errors.items() if error > COARSE]
     several = "models give" if len(named) > 1 else "model gives"
     return [
-        f"Over all patients the AUROC of {', '.join(named)} may be far from the exact one: the {several} most patients "
+        f"Over all patients the AUROC of {', '.join(named)} may differ from the exact one: the {several} many patients "
         "nearly the same risk, and counts per bin of risk do not tell them apart. The figures of each site are exact."
     ] if named else []  # fmt: skip
 
@@ -105,7 +106,8 @@ def card(results: Results, plan: Plan, shown: Sequence[Line], several: str = "")
                     f"{', '.join(stage.name for stage in results.privacy.stages)}; the others were trained without "
                     "noise." if results.privacy else "Trained without noise: a model may tell of the patients it "
                     "learnt from."),
-        ("Known by", "the SHA-256 of its file, in the table of models below; fedward-client predict checks it."),
+        ("Known by", "the SHA-256 of its file, in the table of models below" + (", and an ensemble by those of its "
+                     "members" if plan.ensembles else "") + "; fedward-client predict checks it."),
     ]  # fmt: skip
 
 
@@ -126,6 +128,14 @@ def _of_local_models() -> list[str]:
         "Own local: each site's patients under the model that site trained alone. Mean of local: the average of the "
         "probabilities of all sites' own models."
     ]
+
+
+def _of_ensemble(stage: EnsembleStage) -> str:
+    """Say what an ensemble is of, and that its variants are no other."""
+    return (
+        f"{federated_label(stage.name)}: the mean log odds of {', '.join(stage.models)}; where there is an own local, "
+        "mean of local or pooled one, of what these say when trained so."
+    )
 
 
 def _of_trees(results: Results, plan: Plan) -> list[str]:

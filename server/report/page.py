@@ -18,7 +18,7 @@ from common.plan import Plan, from_json
 from common.serialization import parse, write_atomic
 from common.tasks.base import find
 from server.report import description, distributions, labels, method, plots, privacy, site_alone, tables
-from server.report.answer import answer, leading, point, span, tally
+from server.report.answer import answer, judged, leading, point, span, tally
 from server.report.labels import View
 from server.report.plots import Plot
 from server.report.site_alone import SiteAlone
@@ -184,17 +184,18 @@ def _of_label(results: Results, plan: Plan, view: View, sites: tuple[str, ...]) 
 
 
 def _figures(shown: tuple[Line, ...], sites: tuple[str, ...]) -> list[Row]:
-    best = leading(shown)
-    own = like(shown, best, "local")
+    best, against = leading(shown), judged(shown)
+    own = like(shown, against, "local")
     figure = best.at(OVERALL) if best else None
-    count = tally(best, own, sites) if best and own else None
+    count = tally(against, own, sites) if against and own else None
+    of = against.label if against and against != best else ""
     tiles = []
     if best and figure:
         tiles.append(Row(f"AUROC, {best.label[0].lower()}{best.label[1:]}", (Cell(point(figure.value), span(figure)),)))
     if count:
-        tiles.append(Row("sites better off than alone", (Cell(f"{len(count.helped)} of {len(count.sites)}"),)))
+        tiles.append(Row("sites better off than alone", (Cell(f"{len(count.helped)} of {len(count.sites)}", of),)))
         gain = f"{count.mean_gain:+.3f}".replace("-", "−")
-        tiles.append(Row("AUROC, mean change over a site's own model", (Cell(gain),)))
+        tiles.append(Row("AUROC, mean change over a site's own model", (Cell(gain, of),)))
     return tiles
 
 
@@ -235,8 +236,8 @@ def _forest(shown: tuple[Line, ...], sites: tuple[str, ...]) -> Plot | None:
 
 
 def _matrix(results: Results, plan: Plan, shown: tuple[Line, ...], sites: tuple[str, ...]) -> list[Row]:
-    best = leading(shown)
-    family = best.family if best else ""
+    against = judged(shown)
+    family = against.family if against else ""
     local = local_lines(results, plan, family)
     if not local or len(sites) > plots.MOST_SITES_DRAWN:
         return []

@@ -53,8 +53,8 @@ PAGE = """
 
 {% if view.networks %}
 <section id="networks{{ suffix }}">
-<h2>Networks, alone and together</h2>
-<p class="lead">Each network as sites trained it alone, together, and on all rows in one place where a simulation can;
+<h2>Models, alone and together</h2>
+<p class="lead">Each model as sites trained it alone, together, and on all rows in one place where a simulation can;
 over all held-out patients. The best of a column is bold.</p>
 {% for name, rows in view.networks %}
 <h3>{{ name }}</h3>

@@ -84,7 +84,8 @@ def test_of_several_stages_of_trees_there_is_no_variant(demo_with: Build) -> Non
         ((BAGGING, {**ALL, "models": ["fedxgb_bagging", "fedxgb_bagging"]}), "'models' names one twice"),
         ((stage("net"), BAGGING, {**ALL, "name": "net"}), "names two models alike"),
         ((stage("net"), BAGGING, ALL, {**ALL, "name": "more", "models": ["all", "net"]}), "stage 'more' names all"),
-        ((stage("net"), BAGGING, {**ALL, "name": "mean-of-local"}), "no stage's name has 'local'"),
+        ((stage("net"), BAGGING, {**ALL, "name": "mean-of-local"}), "no stage's name is 'mean' or has 'local'"),
+        ((stage("net"), BAGGING, {**ALL, "name": "mean"}), "no stage's name is 'mean'"),
     ],
 )
 def test_what_cannot_be_asked_together_is_refused(demo_with: Build, training: Any, said: str) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from server.report.answer import answer
+from server.report.page import _figures
 from server.report.summary import Line
 from server.results import Interval
 
@@ -40,6 +43,24 @@ def test_answer_when_federation_helps():
         "Averaging the predictions of the local models, which takes no training together, is not clearly worse: the "
         "intervals overlap.",
     )
+
+
+def test_what_no_site_has_of_its_own_does_not_hide_whether_federation_helped():
+    """An ensemble of two stages of trees leads; the sites' own trees stand beside the better of these."""
+    shown = (
+        replace(line("federated", "Federated both", {"a": 0.9, "b": 0.9, "c": 0.9, "overall": 0.82}), family="both"),
+        line("federated", "Federated cyclic", {"a": 0.6, "b": 0.6, "c": 0.6, "overall": 0.79}),
+        line("federated", "Federated bagging", {"a": 0.81, "b": 0.82, "c": 0.75, "overall": 0.8}),
+        line("local", "Own local model", {"a": 0.7, "b": 0.81, "c": 0.76}),
+        line("ensemble", "Mean of local models", {"overall": 0.81}),
+    )
+    found = said(*shown)
+    assert found.headline == "Federation helped at 2 of 3 sites."  # and the mean is not above the best of all
+    assert "federated bagging 0.750–0.820: training together is better at 2 of 3" in found.sentences[1]
+    assert found.sentences[0].startswith("Over all held-out patients, federated both reaches AUROC 0.820")
+    notes = {tile.heading: tile.cells[0].note for tile in _figures(shown, ("a", "b", "c"))}
+    assert notes["AUROC, federated both"] == "0.800–0.840"
+    assert notes["sites better off than alone"] == "Federated bagging"
 
 
 @pytest.mark.parametrize(("ensemble", "doubt"), [(0.83, True), (0.9, False)])

@@ -13,6 +13,7 @@ from tests.networks import stage, stages
 from tests.server.studies import WITHHELD, simulated
 
 SITES = {"a": 400, "b": 300}
+BAGGING = {"kind": "boosting", "strategy": "fedxgb_bagging", "rounds": 1}
 
 
 def of_plan(plan, **changes):
@@ -76,7 +77,18 @@ def test_overall_figures_from_counts_too_coarse_for_them_are_said_to_be_doubtful
     candidates = (one.model_copy(update={"scores": scores}), *others)
     (told,) = method.coarse(found.model_copy(update={"candidates": candidates}))
     assert "(by up to 0.50)" in told
-    assert "the model gives most patients" in told
+    assert "the model gives many patients" in told
+
+
+def test_an_ensemble_has_no_file_of_its_own_and_its_variants_are_of_what_its_members_are(demo_with):
+    found = of_plan(plan := demo_with({}))
+    assert "ensemble" not in dict(method.card(found, plan, ()))["Known by"]
+    both = {"kind": "ensemble", "name": "both", "models": ["fedxgb_bagging", "net"]}
+    together = demo_with({"stages": stages(BAGGING, stage("net"), both)})
+    found = of_plan(together)
+    assert "an ensemble by those of its members" in dict(method.card(found, together, ()))["Known by"]
+    assert any("both: the mean log odds of fedxgb_bagging, net; where there is an own local" in text
+               for text in method.measured(found, together, ()))  # fmt: skip
 
 
 def view(name: str, **values: float) -> View:

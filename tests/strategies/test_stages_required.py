@@ -81,7 +81,7 @@ def test_exact_counts_are_no_shares_where_noise_hides_patients(demo_with):
 
 @pytest.mark.parametrize("name", ["local", "pooled", "local-alder", "net-local-alder"])
 def test_a_stage_is_not_called_as_the_models_of_single_sites_are(demo_with, name):
-    with pytest.raises(PlanError, match="no stage's name has 'local' or 'pooled' in it"):
+    with pytest.raises(PlanError, match="no stage's name is 'mean' or has 'local' or 'pooled' in it"):
         demo_with({"stages": stages(stage(name))})
     free = name.replace("local", "localised").replace("pooled", "repooled")
     assert demo_with({"stages": stages(stage(free))}).encoders[0].name == free
