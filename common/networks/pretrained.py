@@ -54,8 +54,7 @@ def load_pretrained(network: Network, stage: EncoderStage, read: Read) -> None:
     for modality, wanted in stage.pretrained.items():
         name, encoder = stage.encoders[modality], network.backbone(modality)
         fill(name, encoder, read(name))
-        if (found := digest(encoder.state_dict())) != wanted:
-            raise ModelError(f"stage {stage.name} needs weights of {name} with digest {wanted}, these have {found}")
+        _require_digest(stage, name, digest(encoder.state_dict()), wanted)
 
 
 def require(stage: EncoderStage, read: Read) -> None:
@@ -70,8 +69,12 @@ def require(stage: EncoderStage, read: Read) -> None:
     """
     for modality, wanted in stage.pretrained.items():
         name = stage.encoders[modality]
-        if (found := digest_as(name, read(name))) != wanted:
-            raise ModelError(f"stage {stage.name} needs weights of {name} with digest {wanted}, these have {found}")
+        _require_digest(stage, name, digest_as(name, read(name)), wanted)
+
+
+def _require_digest(stage: EncoderStage, name: str, found: str, wanted: str) -> None:
+    if found != wanted:
+        raise ModelError(f"stage {stage.name} needs weights of {name} with digest {wanted}, these have {found}")
 
 
 def digest_as(name: str, state: Mapping[str, Tensor]) -> str:

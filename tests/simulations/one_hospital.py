@@ -1,4 +1,4 @@
-"""A study of films at one SYNTHETIC hospital: what its plan begins with, its data, its run, its predictions."""
+"""A study at one SYNTHETIC hospital: what a plan of films begins with, data, the run, predictions."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def generated(folder: Path) -> Path:
     return folder
 
 
-def study(plan: Path, data: Path, encoder: str, weights: Path) -> Path:
+def study(plan: Path, data: Path, **weights: Path) -> Path:
     """Run a plan by the command line's own function, beside the plan's file; the run's folder."""
     runs = plan.parent / "runs"
     with pytest.MonkeyPatch.context() as patch:
@@ -54,7 +54,9 @@ def study(plan: Path, data: Path, encoder: str, weights: Path) -> Path:
             patch.setattr(f"{place}.write_report", lambda *_: None)
         written = laying.data_and_policy
         patch.setattr(laying, "data_and_policy", lambda *given: f"{written(*given)}minimum_cell = 3\n")
-        run_command(str(plan), data=[str(data)], weights=[f"{encoder}={weights}"], to=runs)
+        run_command(
+            str(plan), data=[str(data)], weights=[f"{encoder}={file}" for encoder, file in weights.items()], to=runs
+        )
     (done,) = (path for path in runs.iterdir() if path.is_dir() and not path.name.startswith("."))
     return done
 

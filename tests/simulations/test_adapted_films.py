@@ -81,7 +81,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(tmp_path_factory: pytest.TempPathFactory, data: Path, weights: Path) -> Path:
     plan = tmp_path_factory.mktemp("study") / "films.toml"
     plan.write_text(PLAN.format(digest=digest_as(ENCODER, torch.load(weights, weights_only=True))))
-    return study(plan, data, ENCODER, weights)
+    return study(plan, data, **{ENCODER: weights})
 
 
 def test_the_head_and_the_adapters_are_released_and_nothing_of_the_backbone(run: Path) -> None:

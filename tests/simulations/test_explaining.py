@@ -16,10 +16,9 @@ from client.datasets.base import ALL
 from common.clinical.code_sets import ccs_names
 from common.exceptions import ConfigurationError
 from common.plan_tables import Synthetic
-from simulations import sites as laying
-from simulations.__main__ import run as run_command
 from simulations.synthetic.layouts import generate
 from tests.reading import cache_in
+from tests.simulations import one_hospital
 
 torch = pytest.importorskip("torch", reason="the extra 'encoders' is not installed")
 
@@ -81,14 +80,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("past")
     generate("mimic_iv", Synthetic(hospitals=1, stays_per_hospital=150, seed=3), folder / "data")
     (folder / "plan.toml").write_text(PLAN)
-    with pytest.MonkeyPatch.context() as patch:
-        for place in ("server.running", "simulations.running"):
-            patch.setattr(f"{place}.write_report", lambda *_: None)
-        written = laying.data_and_policy
-        patch.setattr(laying, "data_and_policy", lambda *given: f"{written(*given)}minimum_cell = 3\n")
-        run_command(str(folder / "plan.toml"), data=[str(folder / "data")], to=folder / "runs")
-    (done,) = (one for one in (folder / "runs").iterdir() if one.is_dir() and not one.name.startswith("."))
-    return done, folder / "data" / "hospital-1"
+    return one_hospital.study(folder / "plan.toml", folder / "data"), folder / "data" / "hospital-1"
 
 
 def predicted(study: tuple[Path, Path], folder: Path, *more: str) -> tuple[int, str, list[dict[str, str]]]:

@@ -82,7 +82,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory, data: Path, weights: Path) -> Path:
     plan = write_plan(tmp_path_factory.mktemp("study"), digest_as(ENCODER, torch.load(weights, weights_only=True)))
-    return study(Path(plan), data, ENCODER, weights)
+    return study(Path(plan), data, **{ENCODER: weights})
 
 
 def test_trees_see_the_embedding_and_findings_by_name(run: Path) -> None:
