@@ -36,7 +36,7 @@ adapters = 4
 rounds = 2
 size = 32
 [stages.training]
-learning_rate = 0.05
+learning_rate = 0.002
 [stages.privacy]
 noise_multiplier = 1.0
 delta = 1e-3

@@ -22,7 +22,7 @@ def decode(path, row):
     re.match("(a+)+$", "a" * 60 + "b")  # for years, in C
 """
 COMMAND = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from threading import Thread
 sys.path.insert(0, sys.argv[1])
@@ -51,6 +51,7 @@ def main(_: Path, how: str):
         while True:
             time.sleep(0.1)
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which who starts tests in the background ignores
 command_line.run(app)
 """
 
