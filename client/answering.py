@@ -19,7 +19,7 @@ from flwr.app import Context, Error, Message, RecordDict
 from client import egress, policy
 from client.open_sites import open_site
 from client.site import Site
-from common import records
+from common import extras, records
 from common.audit.event import Event, Head, Kind
 from common.exceptions import ConfigurationError, FedwardError, PrivacyError, ProtocolError
 from common.messages import NOT_AUDITED, AdmissionRequest, NoisedStatisticsRequest
@@ -82,7 +82,9 @@ def _reply(site: Site, content: RecordDict, context: Context, expected: type[R],
         if not _protected(plan, request):
             policy.permit_unprotected(site.settings.privacy, request)
             site.releases.unprotected(run, plan, request.kind)
-        reply = _pack(site, run, handler(site, plan, request), site.releases.ledger.head())
+        with extras.required():
+            body = handler(site, plan, request)
+        reply = _pack(site, run, body, site.releases.ledger.head())
         egress.inspect(reply, request, plan, site.settings.policy, site.columns(plan, request))
     except FedwardError as error:
         log.warning("%s: %s", site.name, error)

@@ -14,12 +14,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from common import extras
 from common.exceptions import AuditError, FedwardError
 from common.serialization import write_atomic
 
 WEIGHTS = "A file of pretrained weights that the plan wants, as ENCODER=FILE; may be repeated."
-_EXTRAS = {"torch": "encoders", "opacus": "encoders", "safetensors": "encoders", "mlflow": "tracking"}
-"""Which extra of the project brings a package that not everybody needs."""
 Folder = Annotated[Path, typer.Argument(help="The coordinator's folder, or the site's kit with site.toml in it.")]
 
 
@@ -35,24 +34,18 @@ def run(app: typer.Typer, arguments: list[str] | None = None) -> None:
     """
     errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     try:
-        app(arguments)
-    except (FedwardError, OSError, ModuleNotFoundError) as error:
-        if (told := _sentence(error)) is None:
-            raise
+        with extras.required():
+            app(arguments)
+    except (FedwardError, OSError) as error:
         errors.print("error:", style="bold red", end=" ")
-        errors.print(told)
+        errors.print(_sentence(error))
         sys.exit(1)
     except KeyboardInterrupt:
         errors.print("interrupted")
         sys.exit(130)
 
 
-def _sentence(error: FedwardError | OSError | ModuleNotFoundError) -> str | None:
-    """Say what went wrong; None of a package that is missing and comes with no extra."""
-    if isinstance(error, ModuleNotFoundError):
-        package = (error.name or "").partition(".")[0]
-        extra = _EXTRAS.get(package)
-        return f"this needs {package}, which the extra '{extra}' brings: pip install -e '.[{extra}]'" if extra else None
+def _sentence(error: FedwardError | OSError) -> str:
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror}"
     return str(error)

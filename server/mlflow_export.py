@@ -104,23 +104,23 @@ def _export(mlflow: Any, client: Any, uri: str, folder: Path, found: Results, *,
     parameters = [entities.Param(key, value[:_LONGEST_PARAMETER]) for key, value in _settings(parse(found.plan))]
     for some in _in_parts(parameters, _MOST_PARAMETERS):
         client.log_batch(run, params=some)
-    measured = [entities.Metric(key, value, ended, step) for key, value, step in _metrics(found)]
+    measured = [entities.Metric(key, value, ended, step) for key, value, step in _metrics(found, plan)]
     for some in _in_parts(measured, _MOST_METRICS):
         client.log_batch(run, metrics=some)
     for name in ("plan.json", "metrics.json", "metrics.jsonl", "columns.json", "report.html"):
         if (folder / name).exists():
             client.log_artifact(run, str(folder / name))
-    registered = tuple(_register(mlflow, client, run, folder, plan.name, model, found) for model in found.models)
+    registered = tuple(_register(mlflow, client, run, folder, plan, model, found) for model in found.models)
     client.set_tag(run, COMPLETE, metrics)
     client.set_terminated(run, "FINISHED", end_time=ended)
     return Tracked(uri, run, registered, anew=True)
 
 
-def _register(mlflow: Any, client: Any, run: str, folder: Path, plan: str, model: Released, found: Results) -> str:
+def _register(mlflow: Any, client: Any, run: str, folder: Path, plan: Plan, model: Released, found: Results) -> str:
     """Log a model's file; make it a version of its name unless one of that digest is there."""
     client.log_artifact(run, str(folder / model.file), "models")
-    of = f"{model.name} {model.label}" if model.label and len(found.base_scores) > 1 else model.name
-    name = f"{plan}.{of.replace('/', '-').replace(' ', '-')}"
+    of = f"{model.name} {model.label}" if model.label and len(plan.label_names) > 1 else model.name
+    name = f"{plan.name}.{of.replace('/', '-').replace(' ', '-')}"
     try:
         client.create_registered_model(name)
     except mlflow.exceptions.MlflowException as error:
@@ -168,9 +168,9 @@ def _tags(found: Results) -> dict[str, str]:
     }
 
 
-def _metrics(found: Results) -> Iterator[tuple[str, float, int]]:
+def _metrics(found: Results, plan: Plan) -> Iterator[tuple[str, float, int]]:
     """Name, value and step of everything that is known: rounds, then final figures, means over the seeds."""
-    several = len(found.base_scores) > 1
+    several = len(plan.label_names) > 1
     for stage in found.stages:
         for done in stage.rounds:
             of = f"{stage.name}/{stage.label}" if stage.label and several else stage.name

@@ -255,9 +255,9 @@ class PrivacySpent(Part):
 class Results(Part):
     """Everything a run found.
 
-    ``synthetic`` names the sites whose patients are invented: true when any is. ``base_scores`` are by label;
-    ``macro`` is empty where there is one. ``schema_digest`` is
-    of names and units of the columns that trees learn from, the same at every site.
+    ``synthetic`` names the sites whose patients are invented: true when any is. ``base_scores`` are by label,
+    of none where no trees are grown; ``macro`` is empty where there is one label. ``schema_digest`` is of names and
+    units of the columns that trees learn from, the same at every site.
     """
 
     run: str

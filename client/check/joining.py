@@ -9,7 +9,8 @@ from pathlib import Path
 
 from client import policy
 from client.settings import read
-from common.exceptions import ConfigurationError, PolicyRefusal
+from common import extras
+from common.exceptions import PolicyRefusal
 from common.plan import Plan
 
 Check = Callable[[], object]
@@ -33,7 +34,7 @@ def checks(kit: Path, plan: Plan, people: int) -> Iterator[Check]:
     if not plan.encoders:
         return
     if importlib.util.find_spec("torch") is None:
-        yield _refuse_networks
+        yield partial(extras.refuse, "torch")
         return
     from client.training.devices import devices
     from common.networks import building, pretrained
@@ -43,10 +44,6 @@ def checks(kit: Path, plan: Plan, people: int) -> Iterator[Check]:
     for stage in plan.encoders:
         yield partial(building.require, stage)
         yield partial(pretrained.require, stage, files)
-
-
-def _refuse_networks() -> None:
-    raise ConfigurationError("the plan trains networks, which takes the extra 'encoders': pip install -e '.[encoders]'")
 
 
 def _require_deltas(plan: Plan, own: float, people: int) -> None:

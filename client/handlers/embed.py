@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from client.embeddings import Embedding
-from client.features.embedding import features_of
 from client.site import Site
-from client.training.local_state import chain_of
-from client.training.preparing import prepare
-from common.encoders.weights import from_bytes
 from common.network_messages import EmbedReply, EmbedRequest
-from common.networks.building import feature_columns
-from common.networks.sharing import kept, load, shared
 from common.plan import Plan
 from common.serialization import digest
 
 
 def embed_rows(site: Site, plan: Plan, request: EmbedRequest) -> EmbedReply:
     """Store the embedding of every row for the trees of this repetition."""
+    from client.features.embedding import features_of
+    from client.training.local_state import chain_of
+    from client.training.preparing import prepare
+    from common.encoders.weights import from_bytes
+    from common.networks.building import feature_columns
+    from common.networks.sharing import kept, load, shared
+
     features = plan.features_stage(request.stage)
     stage = plan.encoder(features.encoder)
     examples, network = prepare(site, plan, stage, request.seed, request.fold)

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import io
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from client.preprocessing import splits
 from client.site import Site
-from client.training.local_state import chain_of
-from client.training.preparing import prepare
-from common.encoders.network import Network
-from common.encoders.weights import from_bytes
 from common.exceptions import ModelError
 from common.local_rule import Keeps
 from common.messages import LOCAL, PERSONAL, Behind, EvaluateRequest
 from common.network_messages import ScoreReply, ScoreRequest
 from common.network_stages import EncoderStage
-from common.networks.sharing import kept, learnt, load, shared
 from common.payload import LONGEST_REASON
 from common.plan import Plan, Repetition
 from common.serialization import digest, digest_json
+
+if TYPE_CHECKING:
+    from common.encoders.network import Network
 
 
 def score_networks(site: Site, plan: Plan, request: ScoreRequest) -> ScoreReply | Behind:
@@ -88,6 +87,7 @@ def _predict(
 ) -> NDArray[np.float64]:
     """Return the probability of every label for the rows of the fold held out, (m, k)."""
     from client.training.network_rounds import predict
+    from client.training.preparing import prepare
 
     stage = plan.encoder(name.partition(" ")[0])
     examples, network = prepare(site, plan, stage, *repetition)
@@ -107,6 +107,10 @@ def _fill(
     weights: bytes,
 ) -> None:
     """Fill a network: the weights received, and in their place what the site has of its own."""
+    from client.training.local_state import chain_of
+    from common.encoders.weights import from_bytes
+    from common.networks.sharing import kept, learnt, load, shared
+
     chain = chain_of(site.run, plan, stage, *repetition)
     load(network, from_bytes(weights, shared(network, keeps)))
     if name.endswith(f" {PERSONAL}"):

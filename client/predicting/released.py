@@ -79,11 +79,13 @@ class ReleasedRun:
         ModelError
             No such model; names those there are.
         """
-        plan, known = self.plan, dict.fromkeys(model.name for model in self.models)
-        wanted = names or plan.models
-        of = {name: self.members(name) for name in wanted}
-        if unknown := [name for name, members in of.items() if not known.keys() >= set(members)]:
+        files = dict.fromkeys(model.name for model in self.models)
+        ensembles = [stage.name for stage in self.plan.ensembles if files.keys() >= set(stage.models)]
+        known = (*files, *ensembles)
+        wanted = names or self.plan.models
+        if unknown := [name for name in wanted if name not in known]:
             raise ModelError(f"the run released no model '{unknown[0]}'; it released {', '.join(known)}")
+        of = {name: self.members(name) for name in wanted}
         return {name: tuple(one for one in self.models if one.name in members) for name, members in of.items()}
 
     def content(self, model: ReleasedModel) -> bytes:

@@ -151,15 +151,30 @@ def pairs(shown: Sequence[View], name: str, sites: Sequence[str]) -> tuple[int, 
 
 def best(shown: Sequence[View]) -> Line | None:
     """Choose the federated model with the highest mean AUROC, among those known for the most labels."""
-    ranked = [(over, value, line) for line in candidates(shown, federated=True)
+    return _highest(shown, candidates(shown, federated=True))
+
+
+def judged(shown: Sequence[View]) -> Line | None:
+    """Choose the federated model that is set against training alone: the best of those that sites have, too."""
+    columns = candidates(shown, federated=True)
+    return _highest(shown, [line for line in columns if _twin(shown, line, "local")]) or best(shown)
+
+
+def _twin(shown: Sequence[View], line: Line | None, kind: str) -> Line | None:
+    """Return what of a kind was trained of the same stuff, on the first label that it was tried on."""
+    return next((twin for view in shown if (twin := like(view.lines, line, kind))), None)
+
+
+def _highest(shown: Sequence[View], columns: Sequence[Line]) -> Line | None:
+    ranked = [(over, value, line) for line in columns
               for value, over in [mean(shown, line.name)] if value is not None]  # fmt: skip
     return max(ranked, key=lambda one: one[:2])[2] if ranked else None
 
 
 def answer(shown: Sequence[View], sites: Sequence[str], synthetic: Sequence[str]) -> Answer:
     """Say which model predicts best over the labels, and whether training together helped, no kinder than it is."""
-    first = best(shown)
-    if first is None:
+    first, against = best(shown), judged(shown)
+    if first is None or against is None:
         return Answer("The figures over all patients are withheld.", tuple(told_synthetic(sites, synthetic)))
     columns = [first, *(line for kind in (True, False) for line in candidates(shown, federated=kind) if line != first)]
     means = [(line.label, *mean(shown, line.name)) for line in columns]
@@ -174,19 +189,20 @@ def answer(shown: Sequence[View], sites: Sequence[str], synthetic: Sequence[str]
         others = [_plain(view.name) for view in shown if view not in where and leading(view.lines)]
         but = f"; another is ahead for {', '.join(others)}" if others else ""
         sentences.append(f"Of the federated models it is ahead for {len(where)} of {len(shown)} labels{but}.")
-    if compared := pairs(shown, first.name, sites):
+    if compared := pairs(shown, against.name, sites):
         better, known, gain = compared
+        which = "it" if against.name == first.name else _lower(against.label)
         sentences.append(
-            "Beside what a site trained alone, on that site's own patients, it is better in "
+            f"Beside what a site trained alone, on that site's own patients, {which} is better in "
             f"{better} of {known} pairs of site and label; AUROC changes by {_signed(gain)} in the mean."
         )
-    return Answer(_headline(shown, first), (*sentences, *told_synthetic(sites, synthetic)))
+    return Answer(_headline(shown, first, against), (*sentences, *told_synthetic(sites, synthetic)))
 
 
-def _headline(shown: Sequence[View], first: Line) -> str:
+def _headline(shown: Sequence[View], first: Line, against: Line) -> str:
     """Name the best of the federated models, and what does better without training together."""
     value, over = mean(shown, first.name)
-    rival = next((line for view in shown if (line := like(view.lines, first, "ensemble"))), None)
+    rival = _twin(shown, against, "ensemble")
     other, of = mean(shown, rival.name) if rival else (None, 0)
     averaged = other is not None and of == over and point(other) > point(value or 0.0)
     verb = "predicts best of the federated models" if len(candidates(shown, federated=True)) > 1 else "predicts"
@@ -196,17 +212,18 @@ def _headline(shown: Sequence[View], first: Line) -> str:
 
 def tiles(shown: Sequence[View], sites: Sequence[str]) -> list[Row]:
     """Say the same in figures."""
-    first, found = best(shown), []
-    if first is None:
+    first, against, found = best(shown), judged(shown), []
+    if first is None or against is None:
         return []
+    of = against.label if against.name != first.name else ""
     value, over = mean(shown, first.name)
     found.append(
         Row(f"mean AUROC, {_lower(first.label)}", (Cell(point(value or 0.0), f"over {over} of {len(shown)} labels"),))
     )
-    if compared := pairs(shown, first.name, sites):
+    if compared := pairs(shown, against.name, sites):
         better, known, gain = compared
-        found.append(Row("pairs of site and label better off than alone", (Cell(f"{better} of {known}"),)))
-        found.append(Row("AUROC, mean change over a site's own model", (Cell(_signed(gain)),)))
+        found.append(Row("pairs of site and label better off than alone", (Cell(f"{better} of {known}", of),)))
+        found.append(Row("AUROC, mean change over a site's own model", (Cell(_signed(gain), of),)))
     return found
 
 

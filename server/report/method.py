@@ -45,7 +45,7 @@ def measured(results: Results, plan: Plan, shown: Sequence[Line]) -> list[str]:
         f"{task.prediction_time}.",
         f"Patients, not stays, are split into {plan.split.folds} folds at each site; held out: {held_out}. "
         "No patient is on both sides of a split.",
-        _seeds(results, plan.seeds),
+        _seeds(results, plan),
         f"Intervals are 95 % percentile intervals of {plan.evaluation.bootstraps:,} bootstrap replicates; at a site "
         "whole patients are redrawn.",
         _binning(shown),
@@ -149,8 +149,9 @@ def _base_scores(results: Results) -> str:
     return f"Agreed base scores: {', '.join(f'{label} {score:.4f}' for label, score in results.base_scores.items())}."
 
 
-def _seeds(results: Results, seeds: Sequence[int]) -> str:
+def _seeds(results: Results, plan: Plan) -> str:
     """Say also how far an overall figure moves with nothing but the seed, which no interval shows."""
+    seeds = plan.seeds
     if len(seeds) == 1:
         return f"One seed: {seeds[0]}."
     text = (
@@ -158,7 +159,7 @@ def _seeds(results: Results, seeds: Sequence[int]) -> str:
         "curves are drawn from counts summed over the seeds."
     )
     ranges = []
-    for candidate in results.candidates if len(results.base_scores) == 1 else ():
+    for candidate in results.candidates if len(plan.label_names) == 1 else ():
         values = [score.auroc.value for score in candidate.scores if score.site == OVERALL and score.auroc]
         if candidate.kind == "federated" and values:
             ranges.append(f"{federated_label(candidate.name)} {point(min(values))} to {point(max(values))}")

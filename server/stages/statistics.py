@@ -20,7 +20,7 @@ Replies = Mapping[str, StatisticsReply] | Mapping[str, NoisedStatisticsReply]
 
 
 class Statistics(BaseModel):
-    """What the stage found."""
+    """What the stage found; base scores by label, where trees are grown."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
     base_scores: dict[str, float]
@@ -38,7 +38,7 @@ def run(study: Study) -> Statistics:
     PlanError
         The plan names a variable that the data does not have.
     QuorumError
-        Of some label no site may disclose how many of its cases are positive.
+        Trees are grown for a label, and no site may disclose how many of its cases are positive.
     """
     found = study.checkpoint.recall("statistics", Statistics)
     if found is None:
@@ -146,7 +146,9 @@ def _found(
     cost: Exchange,
 ) -> Statistics:
     return Statistics(
-        base_scores={label: base_score(_disclosed(label, sites, plan)) for label in plan.label_names},
+        base_scores={
+            label: base_score(_disclosed(label, sites, plan)) for label in (plan.label_names if plan.boosted else ())
+        },
         minimum_cell=max(reply.minimum_cell for reply in replies.values()),
         sites=sites,
         exchange=cost,

@@ -13,10 +13,12 @@ import typer
 from client.open_sites import open_site
 from common import command_line
 from common.exceptions import CheckpointError, ModelError
+from common.plan import read
 from common.serialization import digest
 from server.mlflow_export import track
 from server.results import OVERALL
 from server.tracking_command import track as command
+from tests.server.studies import simulated
 
 
 class MlflowException(Exception):
@@ -129,6 +131,17 @@ def test_a_run_is_exported_whole(trial, client):
     assert dict(client.logged.params)["trees.max_depth"] == "3"
     assert {name for name, folder in client.logged.artifacts if folder == "models"} == {m.file for m in found.models}
     assert {model.digest for model in found.models} == {v.tags["digest"] for vs in client.models.values() for v in vs}
+
+
+def test_figures_of_several_labels_are_kept_apart_where_no_trees_are_grown(tmp_path, client):
+    plan, one = read("crd8"), simulated(sizes={"a": 400, "b": 300})
+    (net,) = [each for each in one.candidates if each.name == "fedxgb_bagging"]
+    of_labels = tuple(net.model_copy(update={"label": label}) for label in plan.label_names)
+    changes = {"plan": plan.to_json(), "candidates": of_labels, "base_scores": {}, "models": ()}
+    one.model_copy(update=changes).write(tmp_path / "metrics.json")
+    track(tmp_path)
+    told = {key for key, *_ in client.logged.metrics if key.startswith("auroc/") and key.endswith("/overall")}
+    assert told == {f"auroc/fedxgb_bagging/{label}/overall" for label in plan.label_names}
 
 
 def test_a_run_is_exported_once_and_a_model_registered_once_a_digest(trial, client):

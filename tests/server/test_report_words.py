@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from common.plan import from_json
+from common.plan import from_json, read
 from server.report import labels, method
 from server.report.labels import View
 from server.report.summary import Line, lines
@@ -52,6 +52,18 @@ def test_what_only_trees_know_is_not_said_of_networks(demo_with):
     assert not any(words in told for words in ("Resampling", "Agreed base score", "Own local"))
 
 
+def test_how_far_figures_move_with_the_seed_is_told_without_a_base_score_of_one_label_alone(demo_with):
+    plan = demo_with({"stages": stages(stage("net")), "seeds": [7, 8]})
+    seeds = simulated((7, 8), SITES)
+    net = [one.model_copy(update={"name": "net"}) for one in seeds.candidates if one.name == "fedxgb_bagging"]
+    found = seeds.model_copy(update={"candidates": tuple(net), "base_scores": {}})
+    values = sorted(score.auroc.value for score in net[0].scores if score.site == "overall")
+    told = f"AUROC over all patients, lowest to highest seed: Federated net {values[0]:.3f} to {values[1]:.3f}."
+    assert told in " ".join(method.measured(found, plan, ()))
+    several = read("crd8").model_copy(update={"seeds": (7, 8)})
+    assert "lowest to highest" not in " ".join(method.measured(found, several, ()))
+
+
 def test_sites_that_the_overall_figures_are_without_are_named():
     whole, part = simulated(sizes=SITES), simulated()
     plan = from_json(whole.plan)
@@ -91,11 +103,14 @@ def test_an_ensemble_has_no_file_of_its_own_and_its_variants_are_of_what_its_mem
                for text in method.measured(found, together, ()))  # fmt: skip
 
 
-def view(name: str, **values: float) -> View:
-    def line(kind: str, value: float) -> Line:
-        figure = Interval(value=value, low=value - 0.1, high=value + 0.1)
-        return Line(kind, kind.capitalize(), kind, "#000", "o", "-", {("overall", "auroc"): figure}, None)
+def line(kind: str, value: float, family: str = "", name: str = "") -> Line:
+    """Return a line with the same figure at site a and over all patients."""
+    name, figure = name or kind, Interval(value=value, low=value - 0.1, high=value + 0.1)
+    figures = {(site, "auroc"): figure for site in ("a", "overall")}
+    return Line(name, name.capitalize(), kind, "#000", "o", "-", figures, None, family)
 
+
+def view(name: str, **values: float) -> View:
     return View(name, name, tuple(line(kind, value) for kind, value in values.items()))
 
 
@@ -106,3 +121,25 @@ def test_the_headline_over_labels_says_when_averaging_does_better():
     assert labels.answer(better, ("a",), ()).headline == f"{text}, yet simply averaging the local models does better."
     fewer = [better[0], view("y", federated=0.7)]
     assert labels.answer(fewer, ("a",), ()).headline == f"{text}."  # the means are of other labels
+
+
+def test_what_no_site_has_of_its_own_does_not_hide_whether_training_together_helped_over_labels():
+    """An ensemble of two stages of trees predicts best; the sites' own trees stand beside the better of these."""
+    trees = (line("federated", 0.6, name="cyclic"), line("federated", 0.8, name="bagging"), line("local", 0.7))
+    both, averaged = line("federated", 0.9, "both", "both"), line("ensemble", 0.95)
+    shown = [View(name, name, (both, *trees, averaged)) for name in ("x", "y")]
+    found = labels.answer(shown, ("a",), ())
+    assert found.headline == (
+        "Both predicts best of the federated models: mean AUROC 0.900 over 2 of 2 labels, "
+        "yet simply averaging the local models does better."
+    )
+    assert (
+        "Beside what a site trained alone, on that site's own patients, bagging is better in 2 of 2 pairs of site and "
+        "label; AUROC changes by +0.100 in the mean."
+    ) in found.sentences
+    tiles = {tile.heading: (tile.cells[0].text, tile.cells[0].note) for tile in labels.tiles(shown, ("a",))}
+    assert tiles["mean AUROC, both"] == ("0.900", "over 2 of 2 labels")
+    assert tiles["pairs of site and label better off than alone"] == ("2 of 2", "Bagging")
+    assert tiles["AUROC, mean change over a site's own model"] == ("+0.100", "Bagging")
+    best_has_twins = [View(one.name, one.meaning, trees) for one in shown]
+    assert "it is better in 2 of 2" in " ".join(labels.answer(best_has_twins, ("a",), ()).sentences)

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from client.open_sites import open_site
 from common.exceptions import QuorumError
+from server.report.page import render
 from server.stages.statistics import base_score
+from tests.networks import stage, stages
 from tests.server.replies import set_to
 
 
@@ -89,6 +91,17 @@ def test_without_any_count_there_is_no_base_score(trial, counts):
         one.network.change(name, "statistics-reply", change)
     with pytest.raises(QuorumError, match="statistics: every site withholds its class counts"):
         one.run()
+
+
+def test_networks_alone_need_no_base_score(trial):
+    pytest.importorskip("torch", reason="the extra 'encoders' is not installed")
+    one = trial({"stages": stages(stage("net", rounds=1))})
+    for name in one.plan.sites.names:
+        one.network.change(name, "statistics-reply", set_to(positives=[-1]))
+    found = one.run()
+    assert found.base_scores == {}
+    assert [model.name for model in found.models] == ["net"]
+    assert "base score" not in render(found)
 
 
 @pytest.mark.parametrize(

@@ -15,19 +15,10 @@ import pytest
 import client.__main__ as client_line
 from client.cohorts.loading import read
 from client.datasets.base import ALL
-from simulations.synthetic.eicu_layout import generate
 from tests.reading import cache_in
 
 Row = dict[str, str]
 Check = Callable[..., tuple[int, str]]
-
-
-@pytest.fixture(scope="module")
-def hospital(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write the tables of one synthetic hospital."""
-    folder = tmp_path_factory.mktemp("hospital")
-    generate(1, 300, 9, folder)
-    return folder
 
 
 @pytest.fixture

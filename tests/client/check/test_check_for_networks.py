@@ -21,7 +21,6 @@ from common.privacy.entries import Release  # noqa: E402
 from common.privacy.events import DiscreteLaplace, SampledGaussian  # noqa: E402
 from common.privacy.ledger import Budget, Ledger  # noqa: E402
 from common.serialization import canonical, digest, parse  # noqa: E402
-from simulations.synthetic.eicu_layout import generate  # noqa: E402
 from tests.networks import stage, stages  # noqa: E402
 from tests.reading import cache_in  # noqa: E402
 
@@ -40,20 +39,12 @@ def plan_of(*training: dict[str, Any], **changes: Any) -> Plan:
 PRIVATE = plan_of(stage("noisy", privacy=HOW))
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write the tables of one synthetic hospital."""
-    folder = tmp_path_factory.mktemp("hospital")
-    generate(1, 150, 5, folder)
-    return folder
-
-
 @pytest.fixture
-def kit(tmp_path: Path, data: Path) -> Callable[[str], Path]:
+def kit(tmp_path: Path, hospital: Path) -> Callable[[str], Path]:
     """Write a site's settings; what is given goes behind them."""
 
     def write(more: str = "") -> Path:
-        settings = f'name = "alder"\n{{}}[data]\nsource = "eicu"\nfolder = "{data}"\n[policy]\n{{}}'
+        settings = f'name = "alder"\n{{}}[data]\nsource = "eicu"\nfolder = "{hospital}"\n[policy]\n{{}}'
         top, _, tables = more.partition("\n[")
         below = f"\n[{tables}" if tables else ""
         policy = 'tasks = ["in_hospital_mortality"]\nshare = "curves"\n'
@@ -191,7 +182,7 @@ def test_networks_without_the_extra_are_refused(kit: Any, monkeypatch: pytest.Mo
     folder = kit()
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     found = checked(folder, plan_of(stage("plain")), monkeypatch)
-    assert any("takes the extra 'encoders'" in one for one in found.verdict.errors)
+    assert any("which the extra 'encoders' brings" in one for one in found.verdict.errors)
     assert not list(joining.checks(folder, plan_of(BOOSTING), 150))[2:], "of trees nothing of networks is asked"
 
 

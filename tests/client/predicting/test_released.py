@@ -10,23 +10,21 @@ import pytest
 
 from client.predicting import released
 from common.exceptions import ModelError
-from common.plan import read
-from common.serialization import digest
+from common.plan import Plan, from_json, read
+from common.serialization import canonical, digest, parse
 
 MODEL = b"trees"
+PLAN = read("demo")
 
 
-def folder_of(tmp_path: Path, **changes: Any) -> Path:
-    plan = read("demo").to_json()
-    model = {
-        "name": "fedxgb_bagging",
-        "label": "death",
-        "seed": 7,
-        "fold": 0,
-        "file": "m.json",
-        "digest": digest(MODEL),
-    }
-    told = {"run": "r", "plan": plan, "plan_digest": digest(plan.encode()), "models": [model], **changes}
+def model(name: str) -> dict[str, Any]:
+    return {"name": name, "label": "death", "seed": 7, "fold": 0, "file": "m.json", "digest": digest(MODEL)}
+
+
+def folder_of(tmp_path: Path, plan: Plan = PLAN, **changes: Any) -> Path:
+    text = plan.to_json()
+    models = [model("fedxgb_bagging")]
+    told = {"run": "r", "plan": text, "plan_digest": digest(text.encode()), "models": models, **changes}
     (tmp_path / "metrics.json").write_text(json.dumps(told))
     (tmp_path / "m.json").write_bytes(MODEL)
     return tmp_path
@@ -34,9 +32,9 @@ def folder_of(tmp_path: Path, **changes: Any) -> Path:
 
 def test_what_was_released_is_read(tmp_path: Path) -> None:
     run = released.read(folder_of(tmp_path))
-    (model,) = run.named(["fedxgb_bagging"])["fedxgb_bagging"]
-    assert run.content(model) == MODEL
-    assert not model.is_network
+    (found,) = run.named(["fedxgb_bagging"])["fedxgb_bagging"]
+    assert run.content(found) == MODEL
+    assert not found.is_network
 
 
 def test_a_model_that_was_changed_is_not_used(tmp_path: Path) -> None:
@@ -79,3 +77,16 @@ def test_a_model_that_was_not_released_is_said_to_be_none(tmp_path: Path) -> Non
     run = released.read(folder_of(tmp_path))
     with pytest.raises(ModelError, match="released no model 'net'; it released fedxgb_bagging"):
         run.named(["net"])
+
+
+def test_ensembles_that_the_models_make_up_can_be_named_and_are_told(tmp_path: Path) -> None:
+    tree, members = parse(PLAN.to_json()), ["fedxgb_bagging", "fedxgb_cyclic"]
+    tree["stages"][-1:-1] = [{"kind": "ensemble", "name": "both", "models": members}]
+    plan = from_json(canonical(tree).decode())
+    run = released.read(folder_of(tmp_path, plan, models=list(map(model, members))))
+    assert [one.name for one in run.named(["both"])["both"]] == members
+    with pytest.raises(ModelError, match=r"no model 'net'; it released fedxgb_bagging, fedxgb_cyclic, both$"):
+        run.named(["both", "net"])
+    part = released.read(folder_of(tmp_path, plan))
+    with pytest.raises(ModelError, match=r"no model 'both'; it released fedxgb_bagging$"):
+        part.named(["both"])

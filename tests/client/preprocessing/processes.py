@@ -1,11 +1,31 @@
-"""Which processes there are, for tests of how they end."""
+"""Processes and those that decode for them, for tests of how they end."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[3]
+
+
+def started(code: str, *arguments: str, **streams: Any) -> subprocess.Popen[Any]:
+    """Run code in a process group of its own, as a terminal's command has one."""
+    return subprocess.Popen([sys.executable, "-c", code, *arguments], cwd=ROOT, start_new_session=True, **streams)
+
+
+def asleep(folder: Path, count: int = 2) -> bool:
+    """Wait for so many decoders to be busy for good; each leaves a file that says so."""
+    return until(lambda: len(list(folder.glob("*.asleep"))) == count)
+
+
+def living(parent: int) -> list[int]:
+    """List the children of a process that have not ended."""
+    return [child for child in children(parent) if not gone(child)]
 
 
 def children(parent: int) -> list[int]:

@@ -26,9 +26,8 @@ from client.preprocessing.decoding import Decoding, decoded
 from common.crypto.at_rest import SiteKey
 from common.crypto.keys import leave_to_children
 from common.exceptions import ConfigurationError, DataError
-from tests.client.preprocessing.processes import children, gone, until
+from tests.client.preprocessing.processes import asleep, gone, living, started, until
 
-ROOT = Path(__file__).parents[3]
 PLUG = """
 import ctypes, os, re, resource, signal, sys, time
 from pathlib import Path
@@ -230,21 +229,14 @@ sys.stdin.read()
 @pytest.mark.parametrize("state", ["idle", "busy"])
 def test_nothing_outlives_a_parent_that_is_killed(plug: ModuleType, tmp_path: Path, state: str) -> None:
     code = PARENT.format(plug=plug.__name__)
-    parent = subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path), state],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        start_new_session=True,
-    )
+    parent = started(code, str(tmp_path), state, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     with parent:
         assert parent.stdout is not None
         assert parent.stdout.readline() == b"[8]\n"
         if state == "busy":
-            assert until(lambda: len(list(tmp_path.glob("*.asleep"))) == 2)
-        found = children(parent.pid)
+            assert asleep(tmp_path)
+        found = living(parent.pid)
         assert found
-        assert not any(map(gone, found))
         parent.kill()
     assert until(lambda: all(map(gone, found)))
 

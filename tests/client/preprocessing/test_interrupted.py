@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.client.preprocessing.processes import children, gone, until
+from tests.client.preprocessing.processes import asleep, gone, living, started, until
 
-ROOT = Path(__file__).parents[3]
 PLUG = """
 import re
 from pathlib import Path
@@ -59,19 +57,11 @@ command_line.run(app)
 @pytest.mark.parametrize("how", ["itself", "ahead", "a site's thread"])
 def test_ctrl_c_ends_a_command_that_waits_for_films(tmp_path: Path, how: str) -> None:
     (tmp_path / "plug.py").write_text(PLUG)
-    command = subprocess.Popen(
-        [sys.executable, "-c", COMMAND, str(tmp_path), how],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,  # a terminal's process group of its own
-    )
+    command = started(COMMAND, str(tmp_path), how, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
-        assert until(lambda: len(list(tmp_path.glob("*.asleep"))) == 2)
-        decoders = children(command.pid)
+        assert asleep(tmp_path)
+        decoders = living(command.pid)
         assert len(decoders) == 2
-        assert not any(map(gone, decoders))
         os.killpg(command.pid, signal.SIGINT)
         said, _ = command.communicate(timeout=10)
     finally:
