@@ -102,8 +102,11 @@ def _of_weights(reply: Payload, request: Payload, plan: Plan) -> str:
             return "it carries control variates, which were not asked for"
     except ModelError as error:
         return str(error)
-    if plan.encoder(request.stage).privacy is not None and (reply.training_loss, reply.validation_loss) != (None, None):
+    stage = plan.encoder(request.stage)
+    if stage.privacy is not None and reply.training_loss is not None:
         return "it tells an exact loss, where the plan asks for noise"
+    if reply.validation_loss is not None and not stage.validation:
+        return "it tells a validation loss, where the plan asks for none"
     return ""
 
 

@@ -56,7 +56,9 @@ class Privacy(Part):
     A patient takes part in a step with probability ``sample_rate``; of the sum of her gradients at most
     ``clipping_norm`` counts. Either ``noise_multiplier`` is given, or ``epsilon``: what all rounds, seeds and folds of
     the stage cost a patient together, from which the multiplier follows. ``delta`` must be below one over a
-    site's patients: a site with more refuses. ``unit`` says whose part the noise hides: a patient's, at every site
+    site's patients: a site with more refuses. ``validation_noise`` is the noise of one look at the loss on a site's
+    validation patients, over the most that one of them counts in it: a round has one, and its cost is part of
+    ``epsilon``. ``unit`` says whose part the noise hides: a patient's, at every site
     before anything leaves. Noise on the updates of whole sites, added at the coordinator, is refused. The bounds keep
     to what means something, and can be accounted for: a step with less noise than 0.1 costs an epsilon of a hundred.
     """
@@ -66,6 +68,7 @@ class Privacy(Part):
     noise_multiplier: Annotated[float, Field(ge=0.1, le=1000)] | None = None
     delta: Annotated[float, Field(ge=1e-9, lt=0.01)] = 1e-5
     clipping_norm: Positive = 1.0
+    validation_noise: Annotated[float, Field(ge=0.1, le=1000)] | None = None
     sample_rate: Annotated[float, Field(ge=1e-6, le=1)]
     steps: Annotated[int, Field(ge=1, le=100_000)]
 
@@ -94,7 +97,8 @@ class EncoderStage(Part):
     told its patients, and with ``privacy`` all alike, since no noise covers what an exact count tells of a patient.
     ``validation`` is the part of each site's training patients that is not trained on; of all rounds the one
     with the least mean loss on them is kept, and after ``patience`` rounds without a lower one training ends. Sites
-    look at what a round ended with when the next begins, so the last round is never chosen unless it is the only one.
+    look at what a round ended with when the next begins, so the last round is never chosen unless it is the only one;
+    with ``privacy`` these losses are noised, see its ``validation_noise``.
     ``steps`` is the most steps of a series or visits a network looks at, ``size`` the sides of films in pixels.
     Encoders of the ``frozen`` modalities stay as they are; ``pretrained`` says which weights some of these have, by the
     digest that ``fedward-client weights`` tells. Every site has its own file of them: they do not travel. ``adapters``
@@ -132,8 +136,16 @@ class EncoderStage(Part):
             raise ValueError("'adapters' stand inside 'frozen' encoders of images or volumes, and there is none")
         if self.patience is not None and not self.validation:
             raise ValueError("'patience' needs 'validation', a part of the patients to look at")
-        if self.privacy is not None and self.validation:
-            raise ValueError("'validation' losses are exact: a stage with 'privacy' has none")
+        if self.privacy is not None and self.validation and self.privacy.validation_noise is None:
+            raise ValueError(
+                "'validation' losses of a stage with 'privacy' are noised: say how much in 'privacy.validation_noise', "
+                "or leave out 'validation'"
+            )
+        if self.privacy is not None and self.privacy.validation_noise is not None and not self.validation:
+            raise ValueError(
+                "'privacy.validation_noise' is of the losses on validation patients: say in 'validation' what part of "
+                "the patients these are, or leave out the noise"
+            )
         if self.privacy is not None and (self.training.moments == "kept" or self.training.rounds_per_epoch > 1):
             raise ValueError("'training.moments' and 'rounds_per_epoch' are of training without 'privacy'")
         if self.strategy == "scaffold" and self.training.optimizer != "sgd":

@@ -130,7 +130,8 @@ class Plan(Part):
                 )
         if len(private) > MOST_PRIVATE_STAGES:
             raise ValueError(f"'stages' has more than {MOST_PRIVATE_STAGES} with 'privacy'")
-        steps = sum(how.steps * stage.rounds for stage, how in private) * len(self.seeds) * len(self.split.held_out)
+        steps = sum((how.steps + bool(stage.validation)) * stage.rounds for stage, how in private)  # a look is one, too
+        steps *= len(self.seeds) * len(self.split.held_out)
         if steps > MOST_PRIVATE_STEPS:
             raise ValueError(
                 f"'privacy' takes {steps:,} steps in all stages, rounds, seeds and folds; at most "

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from common.network_stages import EncoderStage
 from common.plan import Plan, Repetition
 from common.privacy import accountant
 from common.privacy.events import SampledGaussian
-from common.privacy.planned import mechanism
+from common.privacy.planned import mechanisms
 from server.results import PrivacySpent, PrivateStage
 
 STEP = 1e-3
@@ -19,7 +21,7 @@ def epsilon_after(plan: Plan, stage: EncoderStage, repetition: Repetition, round
         return None
     repetitions = list(plan.repetitions)
     done = repetitions.index(repetition) * stage.rounds + rounds
-    return _epsilon([_rounds(stage, len(repetitions), done)], stage.privacy.delta)
+    return _epsilon(mechanisms(stage, len(repetitions), done), stage.privacy.delta)
 
 
 def account(plan: Plan) -> PrivacySpent | None:
@@ -32,7 +34,7 @@ def account(plan: Plan) -> PrivacySpent | None:
     for stage in plan.encoders:
         if stage.privacy is None:
             continue
-        whole = _rounds(stage, repetitions, stage.rounds * repetitions)
+        whole = mechanisms(stage, repetitions, stage.rounds * repetitions)
         spent.append((stage, stage.privacy, whole))
     if not spent:
         return None
@@ -41,25 +43,23 @@ def account(plan: Plan) -> PrivacySpent | None:
         stages=tuple(
             PrivateStage(
                 name=stage.name,
-                epsilon=_epsilon([whole], how.delta),
+                epsilon=_epsilon(whole, how.delta),
                 delta=how.delta,
-                noise_multiplier=whole.noise_multiplier,
+                noise_multiplier=training.noise_multiplier,
                 clipping_norm=how.clipping_norm,
-                sample_rate=whole.sample_rate,
-                steps=whole.steps,
+                sample_rate=training.sample_rate,
+                steps=training.steps,
+                validation_noise=how.validation_noise,
+                looks=sum(one.steps for one in looks),
             )
             for stage, how, whole in spent
+            for training, *looks in [whole]
         ),
-        epsilon=_epsilon([whole for _, _, whole in spent], delta),
+        epsilon=_epsilon([one for _, _, whole in spent for one in whole], delta),
         delta=delta,
         accountant=accountant.name(),
     )
 
 
-def _rounds(stage: EncoderStage, repetitions: int, rounds: int) -> SampledGaussian:
-    one = mechanism(stage, repetitions)
-    return SampledGaussian(one.noise_multiplier, one.sample_rate, one.steps * rounds)
-
-
-def _epsilon(mechanisms: list[SampledGaussian], delta: float) -> float:
-    return accountant.epsilon(mechanisms, delta, step=STEP)
+def _epsilon(composed: Sequence[SampledGaussian], delta: float) -> float:
+    return accountant.epsilon(composed, delta, step=STEP)

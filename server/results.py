@@ -231,7 +231,8 @@ class PrivateStage(Part):
     """What a stage trained with noise costs a patient of a site that takes part in all rounds, seeds and folds.
 
     ``steps`` are of all of them together; ``noise_multiplier`` is the standard deviation of the noise over
-    ``clipping_norm``, the most that a patient contributes to a step.
+    ``clipping_norm``, the most that a patient contributes to a step. ``looks`` at the validation patients are each told
+    with noise of ``validation_noise`` over the most that a patient counts.
     """
 
     name: str
@@ -241,6 +242,8 @@ class PrivateStage(Part):
     clipping_norm: float
     sample_rate: float
     steps: int
+    validation_noise: float | None = None
+    looks: int = 0
 
 
 class PrivacySpent(Part):

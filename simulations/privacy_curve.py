@@ -115,7 +115,7 @@ def curves(plan: Plan, found: Mapping[float, Sequence[Results]]) -> tuple[Curve,
 
 def composed(spent: PrivateStage, times: int) -> float:
     """Epsilon of several such trainings on the same patients."""
-    return accountant.epsilon([_mechanism(spent, times)], spent.delta, step=STEP)
+    return accountant.epsilon(_mechanisms(spent, times), spent.delta, step=STEP)
 
 
 def of_many_records(spent: PrivateStage) -> float:
@@ -123,9 +123,10 @@ def of_many_records(spent: PrivateStage) -> float:
 
     Noise, sample rate and steps are the same, and so is the epsilon that would be claimed, of a record.
     """
-    how = _mechanism(spent, 1)
-    records = SampledRecords(how.noise_multiplier, how.sample_rate, how.steps, RECORDS)
-    return accountant.epsilon([records], spent.delta, step=STEP)
+    records = [
+        SampledRecords(how.noise_multiplier, how.sample_rate, how.steps, RECORDS) for how in _mechanisms(spent, 1)
+    ]
+    return accountant.epsilon(records, spent.delta, step=STEP)
 
 
 def found_out(epsilon: float, delta: float, false_alarms: float) -> float:
@@ -146,8 +147,11 @@ def found_out(epsilon: float, delta: float, false_alarms: float) -> float:
     return min(math.exp(epsilon) * false_alarms + delta, 1 - math.exp(-epsilon) * (1 - delta - false_alarms))
 
 
-def _mechanism(spent: PrivateStage, times: int) -> SampledGaussian:
-    return SampledGaussian(spent.noise_multiplier, spent.sample_rate, spent.steps * times)
+def _mechanisms(spent: PrivateStage, times: int) -> list[SampledGaussian]:
+    training = SampledGaussian(spent.noise_multiplier, spent.sample_rate, spent.steps * times)
+    if spent.validation_noise is None:
+        return [training]
+    return [training, SampledGaussian(spent.validation_noise, 1.0, spent.looks * times)]
 
 
 def _point(name: str, label: str, results: Sequence[Results]) -> Point:

@@ -10,8 +10,8 @@ from common.exceptions import PolicyRefusal
 from common.network_stages import EncoderStage
 from common.plan import Plan
 from common.privacy.accountant import epsilon, figure
-from common.privacy.events import DiscreteLaplace, Mechanism, SampledGaussian, Unprotected
-from common.privacy.planned import mechanism
+from common.privacy.events import DiscreteLaplace, Mechanism, Unprotected
+from common.privacy.planned import mechanisms
 from common.stages import BoostingStage, LocalStage
 
 _STEP = 1e-3
@@ -30,7 +30,7 @@ def told(plan: Plan | None) -> str:
     )
     noised = [
         f"Stage {stage.name} trains with noise: all its rounds, seeds and folds cost each patient at most "
-        f"epsilon = {figure(epsilon([_whole(plan, stage)], stage.privacy.delta, step=_STEP))} at "
+        f"epsilon = {figure(epsilon(_whole(plan, stage), stage.privacy.delta, step=_STEP))} at "
         f"delta = {stage.privacy.delta:g}."
         for stage in plan.encoders
         if stage.privacy is not None
@@ -79,14 +79,14 @@ def here(kit: Path, plan: Plan) -> tuple[str, str]:
 
 def _noise(plan: Plan) -> list[Mechanism]:
     counts: list[Mechanism] = [DiscreteLaplace(plan.statistics.epsilon)] if plan.statistics.epsilon else []
-    return [*counts, *(_whole(plan, stage) for stage in plan.encoders if stage.privacy is not None)]
+    private = [stage for stage in plan.encoders if stage.privacy is not None]
+    return [*counts, *(one for stage in private for one in _whole(plan, stage))]
 
 
-def _whole(plan: Plan, stage: EncoderStage) -> SampledGaussian:
+def _whole(plan: Plan, stage: EncoderStage) -> tuple[Mechanism, ...]:
     """Return all that a stage does to a patient."""
     repetitions = len(list(plan.repetitions))
-    one = mechanism(stage, repetitions)
-    return SampledGaussian(one.noise_multiplier, one.sample_rate, one.steps * stage.rounds * repetitions)
+    return mechanisms(stage, repetitions, stage.rounds * repetitions)
 
 
 def _exact(plan: Plan) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from client.training.examples import Examples
     from client.training.network_rounds import Rows
     from common.encoders.network import Network
+
+_LOSS = struct.Struct("<d")
+"""Of a noised loss, in front of the change that is stored with it: both are drawn, and sent again, as one."""
 
 
 def train_round(site: Site, plan: Plan, request: TrainRequest) -> TrainReply:
@@ -76,23 +80,32 @@ def train_round(site: Site, plan: Plan, request: TrainRequest) -> TrainReply:
 def _private_round(
     site: Site, plan: Plan, stage: EncoderStage, examples: Examples, network: Network, request: TrainRequest
 ) -> TrainReply:
-    """Train with noise that is in the ledger before it is drawn; asked again, the same bytes leave for nothing."""
+    """Train with noise that is in the ledger before it is drawn; asked again, the same bytes leave for nothing.
+
+    Where the stage has validation patients, what is told of them is of the weights received, and noised too.
+    """
+    from client.training.noised_loss import noised_loss
     from client.training.private_round import train_privately
     from common.encoders.weights import from_bytes, to_bytes
-    from common.networks.sharing import shared
-    from common.privacy.planned import mechanism
+    from common.networks.sharing import load, shared
+    from common.privacy.planned import mechanisms
 
     rule = LocalRule(request.proximal, request.keeps, request.controlled, request.personal)
     if rule != LocalRule(proximal=rule.proximal):
         raise PlanError("of the strategies only those that keep nothing at the sites can be trained with noise")
     if not request.patients:
         raise ProtocolError("a round with noise is divided by a public number of patients, and this one has none")
-    rows, how = _rows(plan, stage, examples, request), mechanism(stage, len(list(plan.repetitions)))
+    rows = _rows(plan, stage, examples, request)
+    how, *looks = mechanisms(stage, len(list(plan.repetitions)))
     received = from_bytes(request.weights, shared(network, rule.keeps))
 
     def draw() -> bytes:
+        load(network, received)
+        network.to(site.device)
+        expected = request.patients * stage.validation
+        losses = [noised_loss(network, examples, rows.validation, look, expected, device=site.device) for look in looks]
         change = train_privately(network, examples, rows, stage, how, received, request, device=site.device)
-        return to_bytes(change)
+        return b"".join(_LOSS.pack(loss) for loss in losses) + to_bytes(change)
 
     patients = len(np.unique(examples.patients))
     if stage.privacy and stage.privacy.delta * patients >= 1:
@@ -100,8 +113,13 @@ def _private_round(
     question = [plan.digest, stage.name, request.seed, request.fold, request.round, digest(request.weights)]
     name = digest_json([*question, request.patients, request.proximal, site.cohort(plan).rows_digest])
     purpose = f"{stage.name}, seed {request.seed}, fold {request.fold}, round {request.round}"
-    change = site.releases.noised(name, site.run, plan, purpose, [how], draw, patients=patients)
-    return TrainReply(modalities=list(examples.modalities), change=change, control=b"")
+    drawn = site.releases.noised(name, site.run, plan, purpose, [how, *looks], draw, patients=patients)
+    return TrainReply(
+        modalities=list(examples.modalities),
+        change=drawn[_LOSS.size * len(looks) :],
+        control=b"",
+        validation_loss=_told(*_LOSS.unpack_from(drawn)) if looks else None,
+    )
 
 
 def train_alone(site: Site, plan: Plan, request: TrainAloneRequest) -> TrainAloneReply:
@@ -159,5 +177,5 @@ def _tellable(examples: Examples, rows: Rows, minimum: int) -> bool:
 
 
 def _told(loss: float) -> float | None:
-    """Round a loss: enough for a curve; None without rows."""
-    return None if np.isnan(loss) else round(min(loss, 1000.0), DIGITS)
+    """Round a loss: enough for a curve; None without rows. Noise may have taken it below 0, where there is none."""
+    return None if np.isnan(loss) else round(min(max(loss, 0.0), 1000.0), DIGITS)

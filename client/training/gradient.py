@@ -130,13 +130,21 @@ def train(
 
 def mean_loss(network: nn.Module, examples: Examples, rows: NDArray[np.int64], device: torch.device) -> float:
     """Mean unweighted loss of some rows in evaluation mode, nats; NaN without rows."""
+    losses = row_losses(network, examples, rows, device)
+    return float(losses.mean()) if len(losses) else float("nan")
+
+
+def row_losses(
+    network: nn.Module, examples: Examples, rows: NDArray[np.int64], device: torch.device
+) -> NDArray[np.float32]:
+    """Unweighted loss of each of some rows in evaluation mode, nats; (m,) float32."""
     network.eval()
-    losses = []
+    losses = [np.empty(0, np.float32)]
     with torch.inference_mode():
         for start in range(0, len(rows), 512):
             batch = examples.batch(rows[start : start + 512], device)
             losses.append(loss_of(network, batch, 1.0, device).cpu().numpy())
-    return float(np.concatenate(losses).mean()) if losses else float("nan")
+    return np.concatenate(losses)
 
 
 def new_control(received: State, trained: State, controls: Controls, steps: int, learning_rate: float) -> State:

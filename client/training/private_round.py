@@ -48,7 +48,7 @@ def train_privately(
     register_samplers()
     schedule = PrivateSchedule(
         clipping_norm=stage.privacy.clipping_norm,
-        expected_batch=how.sample_rate * request.patients,
+        expected_batch=how.sample_rate * request.patients * (1 - stage.validation),
         learning_rate=stage.training.rate(request.round, stage.rounds),
         optimizer=stage.training.optimizer,
         weight_decay=stage.training.weight_decay,

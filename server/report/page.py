@@ -267,6 +267,8 @@ def _histories(results: Results, plan: Plan, shown: tuple[Line, ...]) -> list[Pl
             text = "Of the weights each round began with; line and band: mean and range over seeds and folds."
             if any(stage.kept for stage in histories):
                 text += " Dots: the weights that were kept."
+            if plan.encoder(name).privacy is not None:
+                text += " The losses carry noise for privacy."
             drawing = plots.training(histories, styles, looked_at="validation")
             found.append(Plot(f"{federated_label(name)}: loss by round", text, Markup(drawing)))
     text = "All sites together, mean over seeds and folds."

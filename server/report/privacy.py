@@ -66,6 +66,7 @@ def notes(spent: PrivacySpent, results: Results, plan: Plan) -> list[str]:
     found = [
         f"Accountant: {spent.accountant}. Patients are sampled independently (Poisson) for every step; of a patient's "
         "gradients the sum is clipped once; the noise is Gaussian and drawn from the site's operating system.",
+        *looks_of(spent),
         f"Not covered: {'; '.join(uncovered)}.",
         "A site that answered fewer rounds spent less. What a site has spent over all runs is in its own ledger: "
         "fedward-client budget show.",
@@ -79,6 +80,20 @@ def notes(spent: PrivacySpent, results: Results, plan: Plan) -> list[str]:
             "This was a simulation: what was trained on pooled rows was trained without noise, for comparison."
         )
     return found
+
+
+def looks_of(spent: PrivacySpent) -> list[str]:
+    """Say what early stopping was told, which is part of what was spent."""
+    told = [
+        f"{stage.name}, {stage.looks:,} looks with a noise multiplier of {number(stage.validation_noise)}"
+        for stage in spent.stages
+        if stage.validation_noise is not None
+    ]
+    return [
+        "Which round was kept, and when training ended, was decided on noised losses, part of epsilon: each round "
+        "every site tells the loss on patients that are not trained on, each patient's mean clipped, their sum with "
+        f"Gaussian noise ({'; '.join(told)})."
+    ] if told else []  # fmt: skip
 
 
 def number(value: float) -> str:

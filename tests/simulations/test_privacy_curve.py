@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from common.exceptions import PlanError
 from common.plan import Repetition
+from common.privacy.accountant import epsilon
+from common.privacy.events import SampledGaussian
 from server.results import OVERALL, PrivacySpent, PrivateStage
 from simulations import pooled_networks
 from simulations.privacy_curve import (
@@ -159,3 +161,10 @@ def test_epsilons_are_ascending_and_may_be_infinite():
 def test_a_plan_without_noise_has_no_curve(demo_with):
     with pytest.raises(PlanError, match="no encoder stage with 'privacy'"):
         at_epsilon(demo_with({}), 1.0, 7)
+
+
+def test_looks_at_validation_patients_are_composed_with_the_training():
+    spent = SPENT.model_copy(update={"validation_noise": 8.0, "looks": 2})
+    both = [SampledGaussian(4.0, 0.1, 120), SampledGaussian(8.0, 1.0, 4)]
+    assert composed(spent, 2) == pytest.approx(epsilon(both, 1e-4, step=1e-2), rel=1e-9)
+    assert of_many_records(spent) > of_many_records(SPENT) > 0

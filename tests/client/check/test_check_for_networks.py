@@ -194,3 +194,9 @@ def test_an_epsilon_that_no_noise_reaches_is_told(kit: Any, monkeypatch: pytest.
     how = {key: value for key, value in HOW.items() if key != "noise_multiplier"} | {"epsilon": 0.01}
     found = checked(kit(), plan_of(stage("noisy", privacy=how)), monkeypatch)
     assert "no noise is enough" in found.verdict.errors
+
+
+def test_looks_at_validation_patients_are_part_of_what_a_plan_costs() -> None:
+    told = costs.told(plan_of(stage("noisy", privacy={**HOW, "validation_noise": 8.0}, validation=0.2)))
+    cost = figure(epsilon([WHOLE, SampledGaussian(8.0, 1.0, 2)], 1e-4, step=1e-3))
+    assert f"at most epsilon = {cost} at" in told
