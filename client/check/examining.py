@@ -153,11 +153,7 @@ def examine(question: Question, cache: Cache) -> Checked:
         films=looked,
         cohort=found,
         synthetic=bool(records and records.synthetic),
-        verdict=Verdict(
-            errors=tuple(dict.fromkeys(errors)),
-            warnings=tuple(notes),
-            privacy=privacy,
-        ),
+        verdict=Verdict(errors=tuple(dict.fromkeys(errors)), warnings=tuple(notes), privacy=privacy),
     )
 
 

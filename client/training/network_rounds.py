@@ -134,8 +134,7 @@ def train_round(
     network.to(device)
     losses = [mean_loss(network, examples, some, device) for some in (rows.train, rows.validation)]
     controls = _controls(network, control, own) if rule.controlled else None
-    before = _copied(network)
-    how, moments = schedule(stage, number, rule.proximal), _named(own, MOMENTS)
+    before, how, moments = _copied(network), schedule(stage, number, rule.proximal), _named(own, MOMENTS)
     taken = train(network, examples, rows.train, how, seed=here, devices=devices, controls=controls, moments=moments)
     after = _copied(network)
     leaving = trainable_with(shared(network, rule.keeps), examples.modalities)
